@@ -1,0 +1,62 @@
+// Operation failures: one class per layer, a closed set of codes, and what a person should do next.
+
+/** Every code an operation failure can carry, with the sentence that tells a person what to do next. */
+export const ERROR_CODES = {
+  WIRE_SHORT: 'the bytes end before the structure does; the sender or the file is truncated',
+  WIRE_TRAILING: 'bytes are left over after the structure; the sender is broken or hostile',
+  WIRE_RANGE: 'a field is outside the values its format allows',
+  WIRE_LIMIT: 'a field is larger than this product accepts',
+  WIRE_MALFORMED: 'the bytes are not of the format they should be',
+  TPM_UNAVAILABLE: 'check that the TPM device or swtpm is there and this user may open it: touchstone tpm doctor',
+  TPM_RESPONSE: 'the TPM refused the command; the message names the handle, session or parameter at fault',
+  TPM_TIMEOUT: 'the TPM did not answer in time; the process must be restarted to be sure of its state',
+  TPM_SESSION: 'the TPM response does not authenticate; something between this process and the TPM alters traffic',
+  STORE_CORRUPT: 'the journal or registry fails its own consistency check; restore it or start a new state directory',
+  STORE_FAILED: 'the database could not be read or written; check disk space, permissions and mount options',
+  STORE_NEWER: 'the database was written by a newer version of touchstone; upgrade this installation',
+  BUS_UNAVAILABLE: 'the MQTT broker cannot be reached; check its address, certificates and that it runs',
+  BUS_REFUSED: 'the MQTT broker refused the connection or the publication; check certificates and its access list',
+  CONFIG_INVALID: 'a configuration file is not valid; the message names the field',
+  CONFIG_MISSING: 'a file that this command needs is not there',
+  RELEASE_INVALID: 'the release cannot be read or made as asked; the message says which file',
+  MEASURE_FAILED: 'a file could not be measured; the message names it',
+  USAGE: 'the command was called with arguments it cannot use; see --help',
+  CONTROL_UNAVAILABLE: 'the controller is not running on this state directory; start it with: touchstone controller',
+  CONTROL_REFUSED: 'the controller refused the request; the message says why',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** A failed operation. A bug throws TypeError or RangeError instead; a security judgement is a value, never an error. */
+export class TouchstoneError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** Bytes that are not what their format says. `field` is the dotted path, `offset` the byte offset in the outermost buffer. */
+export class WireError extends TouchstoneError {
+  readonly field: string;
+  readonly offset: number;
+
+  constructor(
+    code: Extract<ErrorCode, `WIRE_${string}`>,
+    message: string,
+    where: { field: string; offset: number },
+    options?: ErrorOptions,
+  ) {
+    super(code, `${where.field || 'value'} at byte ${where.offset}: ${message}`, options);
+    this.field = where.field;
+    this.offset = where.offset;
+  }
+}
+
+export class StoreError extends TouchstoneError {}
+export class BusError extends TouchstoneError {}
+export class ConfigError extends TouchstoneError {}
+export class ReleaseError extends TouchstoneError {}
+export class MeasureError extends TouchstoneError {}
