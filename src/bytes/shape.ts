@@ -36,6 +36,12 @@ export function hexString(bytes: number): Shape<string> {
   return v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `must be ${bytes * 2} lower-case hex digits`));
 }
 
+/** A slot, role, class or profile name: used in topics, paths and unit names, so one small alphabet for all. */
+export const name: Shape<string> = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a name is a-z, 0-9 and -, at most 63'),
+);
+
 function faults(issues: readonly v.BaseIssue<unknown>[]): string {
   return issues
     .slice(0, 8)

@@ -1,0 +1,106 @@
+// What a device says of itself: the part of evidence that only the binding to a quote makes true of this TPM.
+import { byteString, name, text, uint, v } from '../bytes/shape.ts';
+import type { Shape } from '../bytes/shape.ts';
+import type { Epoch } from '../tpm/port.ts';
+
+/** A report is named by the session of the agent start that wrote it and a number in that session. */
+export interface ReportName {
+  readonly session: Uint8Array;
+  readonly n: number;
+}
+
+/** What happened on the device and must reach the controller: refusals, command outcomes, health, roll-backs, interruptions. */
+export interface Report extends ReportName {
+  readonly kind: 'refused' | 'command' | 'activated' | 'rolled-back' | 'interrupted' | 'tpm' | 'journal';
+  /** The rule or outcome in the words of the rule catalogue. */
+  readonly rule: string;
+  readonly slot: string | null;
+  /** Release, command or file that it is about; hex or text. */
+  readonly subject: string | null;
+  readonly detail: string;
+  /** Device time in ms; a hint. */
+  readonly at: number;
+}
+
+export interface SlotClaim {
+  readonly slot: string;
+  readonly state: 'empty' | 'active' | 'altered' | 'stopped';
+  readonly release: Uint8Array | null;
+  readonly version: string | null;
+  readonly securityVersion: number | null;
+}
+
+/** CBOR map in evidence; unknown fields are ignored unless `crit` names them. */
+export interface Claims {
+  readonly v: 1;
+  readonly crit?: readonly string[];
+  readonly fleetId: Uint8Array;
+  readonly deviceId: string;
+  /** 16 random bytes per agent start. */
+  readonly session: Uint8Array;
+  readonly agentVersion: string;
+  readonly profile: string;
+  readonly profileDigest: Uint8Array;
+  readonly epoch: Epoch;
+  /** The log part covers records logFrom to logTo; logFrom is 1 or the challenge's afterSeq + 1; logTo = logFrom − 1 when empty. */
+  readonly logFrom: number;
+  readonly logTo: number;
+  /** Sequence number of the last command accepted in this session; 0 when none. */
+  readonly lastSeq: number;
+  readonly slots: readonly SlotClaim[];
+  readonly reports: readonly Report[];
+  /** Values of the quoted PCRs other than the event PCR, in the order of the challenge's selection. */
+  readonly bootPcrs: readonly Uint8Array[];
+  /** Device time in ms and where it comes from: hints. */
+  readonly now: number;
+  /** Time from the device's full pass over the bytes of all slots to this evidence, in ms. */
+  readonly measuredAgo: number;
+}
+
+const digest = byteString(32);
+
+export const epochShape: Shape<Epoch> = v.object({ resetCount: uint(0xffffffff), restartCount: uint(0xffffffff) });
+
+export const reportShape: Shape<Report> = v.object({
+  session: byteString(16),
+  n: uint(),
+  kind: v.picklist(['refused', 'command', 'activated', 'rolled-back', 'interrupted', 'tpm', 'journal']),
+  rule: text(128),
+  slot: v.nullable(name),
+  subject: v.nullable(text(512)),
+  detail: text(2048),
+  at: uint(),
+});
+
+export const MAX_REPORTS = 64;
+
+export const claimsShape: Shape<Claims> = v.object({
+  v: v.literal(1),
+  crit: v.exactOptional(v.pipe(v.array(text(64)), v.maxLength(16))),
+  fleetId: byteString(16),
+  deviceId: text(64),
+  session: byteString(16),
+  agentVersion: text(64),
+  profile: name,
+  profileDigest: digest,
+  epoch: epochShape,
+  logFrom: uint(),
+  logTo: uint(),
+  lastSeq: uint(),
+  slots: v.pipe(
+    v.array(
+      v.object({
+        slot: name,
+        state: v.picklist(['empty', 'active', 'altered', 'stopped']),
+        release: v.nullable(digest),
+        version: v.nullable(text(128)),
+        securityVersion: v.nullable(uint()),
+      }),
+    ),
+    v.maxLength(32),
+  ),
+  reports: v.pipe(v.array(reportShape), v.maxLength(MAX_REPORTS)),
+  bootPcrs: v.pipe(v.array(digest), v.maxLength(24)),
+  now: uint(),
+  measuredAgo: uint(),
+});

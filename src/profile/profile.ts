@@ -1,0 +1,130 @@
+// The firmware profile: what a class of devices measures, into which PCRs, and what happens on failure.
+import { hexString, name, parseShape, text, uint, v } from '../bytes/shape.ts';
+import type { Shape } from '../bytes/shape.ts';
+import { sha256 } from '../crypto/digest.ts';
+import { fromUtf8 } from '../bytes/text.ts';
+import { ConfigError, WireError } from '../errors.ts';
+
+/** Seconds everywhere a name ends in `Seconds`; a lease of 0 is not possible. */
+export interface SlotProfile {
+  readonly name: string;
+  /** What the passport's `slotRole` must equal. */
+  readonly role: string;
+  /** Model ids that may be installed here. */
+  readonly modelIds: readonly string[];
+  /** Config files measured with the model: absolute paths, or globs of one folder level and `**`. */
+  readonly configs: readonly ConfigProfile[];
+  readonly required: boolean;
+  readonly onFailure: 'stop' | 'last-good' | 'degraded';
+  readonly onLeaseExpired: 'continue' | 'degraded' | 'stop';
+}
+
+export interface ConfigProfile {
+  readonly path: string;
+  /** Lower-case hex SHA-256 of the manifest of what the path matches; the owner's word for what it must be. */
+  readonly sha256: string;
+}
+
+export interface Profile {
+  readonly v: 1;
+  readonly id: string;
+  readonly hardwareClass: string;
+  readonly tpm: {
+    /** TCTI configuration; `auto` is /dev/tpmrm0. */
+    readonly tcti: string;
+    readonly bank: 'sha256';
+    /** Where our events go: a PCR that locality 0 cannot reset and nobody else extends. */
+    readonly eventPcr: number;
+    /** Quoted beside the event PCR and compared with reference values: the measured boot. */
+    readonly bootPcrs: readonly number[];
+    readonly ownership: 'exclusive' | 'shared';
+  };
+  readonly slots: readonly SlotProfile[];
+  /** The inference runtime's files, measured at boot and agent start; null where there is none to measure. */
+  readonly runtime: string | null;
+  /** Longest time between two full passes over the bytes of every slot. */
+  readonly maxDetectionSeconds: number;
+  /** How often the controller asks for evidence. */
+  readonly attestEverySeconds: number;
+  /** How long a result is good for on the device's TPM clock. */
+  readonly leaseSeconds: number;
+}
+
+/** PCRs that any local root process can reset (facts: locality 0 may reset 16 and 23) or that no one at locality 0 may extend. */
+const UNUSABLE_PCRS: readonly number[] = [16, 17, 18, 19, 20, 21, 22, 23];
+
+const pcr = v.pipe(
+  uint(23),
+  v.check((value) => !UNUSABLE_PCRS.includes(value), 'PCR 16 to 23 can be reset by software or not be extended: use 0 to 15'),
+);
+
+const distinctNames = (slots: readonly { name: string }[]): boolean => new Set(slots.map((s) => s.name)).size === slots.length;
+
+/** The shape of a profile file; firmware-profiles/profile.schema.json says the same for editors. */
+export const Profile: Shape<Profile> = v.strictObject({
+  v: v.literal(1),
+  id: name,
+  hardwareClass: name,
+  tpm: v.strictObject({
+    tcti: text(4096),
+    bank: v.literal('sha256'),
+    eventPcr: pcr,
+    bootPcrs: v.pipe(
+      v.array(pcr),
+      v.maxLength(15),
+      v.check((list) => list.every((value, i) => i === 0 || value > (list[i - 1] ?? 24)), 'must ascend'),
+    ),
+    ownership: v.picklist(['exclusive', 'shared']),
+  }),
+  slots: v.pipe(
+    v.array(
+      v.strictObject({
+        name: name,
+        role: name,
+        modelIds: v.pipe(v.array(text(128)), v.minLength(1), v.maxLength(64)),
+        configs: v.pipe(
+          v.array(v.strictObject({ path: text(4096), sha256: hexString(32) })),
+          v.maxLength(64),
+        ),
+        required: v.boolean(),
+        onFailure: v.picklist(['stop', 'last-good', 'degraded']),
+        onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
+      }),
+    ),
+    v.minLength(1),
+    v.maxLength(32),
+    v.check((slots) => distinctNames(slots), 'two slots have the same name'),
+  ),
+  runtime: v.nullable(text(4096)),
+  maxDetectionSeconds: v.pipe(uint(86_400), v.minValue(1)),
+  attestEverySeconds: v.pipe(uint(86_400), v.minValue(1)),
+  leaseSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
+});
+
+/** A profile with the digest of its exact bytes: what events measure and challenges name. */
+export interface LoadedProfile {
+  readonly profile: Profile;
+  readonly digest: Buffer;
+}
+
+/** Reads a profile from a file's bytes. Errors: ConfigError CONFIG_INVALID naming every bad field. */
+export function loadProfile(bytes: Uint8Array, file: string): LoadedProfile {
+  try {
+    const json: unknown = JSON.parse(fromUtf8(bytes));
+    const profile = parseShape(Profile, json, 'profile');
+    if (profile.tpm.bootPcrs.includes(profile.tpm.eventPcr)) {
+      throw new ConfigError('CONFIG_INVALID', `${file}: tpm.eventPcr is also among tpm.bootPcrs`);
+    }
+    return { profile, digest: sha256(bytes) };
+  } catch (cause) {
+    if (cause instanceof WireError || cause instanceof SyntaxError) {
+      throw new ConfigError('CONFIG_INVALID', `${file}: ${cause.message}`, { cause });
+    }
+    throw cause;
+  }
+}
+
+/** Event PCR and boot PCRs, ascending: what every challenge for this profile selects. */
+export function quotedPcrs(profile: Profile): number[] {
+  return [...profile.tpm.bootPcrs, profile.tpm.eventPcr].toSorted((a, b) => a - b);
+}
