@@ -1,0 +1,104 @@
+// The Registry port: what the controllers of a fleet know together. One row per device; acceptance is one compare-and-set.
+import type { Finding, Status, Tier } from '../protocol/messages.ts';
+import type { RowState } from '../verifier/types.ts';
+
+export type DeviceState = 'pending' | 'approved' | 'rejected' | 'quarantined' | 'retired';
+
+export interface DeviceRow {
+  readonly id: string;
+  readonly state: DeviceState;
+  readonly label: string | null;
+  readonly profile: string;
+  readonly tier: Tier;
+  /** DSSE envelope of the endorsement (JSON); null while pending. */
+  readonly endorsement: string | null;
+  readonly row: RowState;
+  /** The newest verdict, as signed (DSSE envelope JSON), with what lists need beside it. */
+  readonly verdict: {
+    readonly status: Status;
+    readonly assurance: string;
+    readonly findings: readonly Finding[];
+    readonly at: number;
+    readonly envelope: string;
+  } | null;
+  readonly lastSeen: number | null;
+  readonly online: boolean;
+  /** From the newest accepted claims. */
+  readonly session: string | null;
+  readonly lastSeq: number;
+  readonly slots: readonly {
+    readonly slot: string;
+    readonly release: string | null;
+    readonly version: string | null;
+    readonly state: string;
+  }[];
+}
+
+export interface PendingEnrolment {
+  readonly id: string;
+  /** The request's exact bytes, and what was found in it. */
+  readonly request: Buffer;
+  readonly secretProven: boolean;
+  readonly findings: readonly Finding[];
+}
+
+export interface Acceptance {
+  readonly id: string;
+  /** Generation that the row must still have. */
+  readonly generation: number;
+  readonly next: RowState;
+  readonly verdict: NonNullable<DeviceRow['verdict']>;
+  readonly session: string;
+  readonly lastSeq: number;
+  readonly slots: DeviceRow['slots'];
+  readonly reports: readonly {
+    readonly session: string;
+    readonly n: number;
+    readonly kind: string;
+    readonly body: string;
+  }[];
+  readonly evidence: Buffer;
+}
+
+export interface CommandRow {
+  readonly id: string;
+  readonly device: string;
+  /** JSON of the CommandBody. */
+  readonly body: string;
+  readonly createdAt: number;
+  /** Highest session and seq it was signed for. */
+  readonly session: string | null;
+  readonly seq: number;
+  readonly outcome: string | null;
+}
+
+export interface HistoryEntry {
+  readonly device: string;
+  readonly at: number;
+  readonly kind: string;
+  readonly text: string;
+}
+
+/** Errors of every method: StoreError. */
+export interface Registry extends AsyncDisposable {
+  device(id: string): Promise<DeviceRow | null>;
+  devices(): Promise<DeviceRow[]>;
+  /** Adds a pending device; false when the id is known already (the known row stays as it is). */
+  addDevice(row: Pick<DeviceRow, 'id' | 'label' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean>;
+  enrolment(id: string): Promise<PendingEnrolment | null>;
+  setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean>;
+  setLabel(id: string, label: string): Promise<void>;
+  seen(id: string, at: number, online: boolean): Promise<void>;
+  /** All or nothing per acceptance, one transaction for all: true where generation still matched. */
+  accept(batch: readonly Acceptance[]): Promise<boolean[]>;
+  addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>): Promise<void>;
+  commands(device: string): Promise<CommandRow[]>;
+  signedCommand(id: string, session: string, seq: number): Promise<void>;
+  finishCommand(id: string, outcome: string): Promise<void>;
+  /** Next desired-state order of a slot: rises for ever. */
+  nextOrder(device: string, slot: string): Promise<number>;
+  addHistory(entry: HistoryEntry): Promise<void>;
+  history(device: string, limit: number): Promise<HistoryEntry[]>;
+  putLogPart(device: string, digest: Buffer, index: number, bytes: Buffer): Promise<boolean>;
+  takeLogParts(device: string, digest: Buffer, parts: number): Promise<Buffer | null>;
+}

@@ -1,0 +1,84 @@
+// The Journal port: what the agent must still know after any power cut.
+import type { EpochChange } from '../cel/events.ts';
+import type { Report } from '../evidence/claims.ts';
+import type { Epoch } from '../tpm/port.ts';
+
+/** Where the current log stands. `pcr` is what the done records replay to. */
+export interface LogHead {
+  readonly epoch: Epoch;
+  readonly seq: number;
+  readonly pcr: Buffer;
+  /** The record whose extend may or may not have run: at most one. */
+  readonly intent: { readonly seq: number; readonly record: Buffer; readonly digest: Buffer } | null;
+}
+
+export interface SlotRow {
+  readonly slot: string;
+  /** Hex release id that is active; null when empty. */
+  readonly active: string | null;
+  /** The release before it, still on disk. */
+  readonly previous: string | null;
+  /** Highest order of a desired state accepted for this slot. */
+  readonly order: number;
+  /** staged content waiting for its switch, if a cut came between. */
+  readonly staged: string | null;
+  readonly securityVersion: number;
+}
+
+/** What the agent remembers of an evidence it sent, so that it can take the result. */
+export interface SentEvidence {
+  readonly digest: Buffer;
+  readonly clock: bigint;
+  readonly epoch: Epoch;
+  readonly session: Buffer;
+  readonly order: number;
+}
+
+export interface Lease {
+  readonly from: SentEvidence;
+  readonly leaseForMs: number;
+  readonly status: string;
+}
+
+/** Errors of every method: StoreError. Every method that returns has made its change durable (WAL, synchronous FULL). */
+export interface Journal extends AsyncDisposable {
+  head(): Promise<LogHead | null>;
+  /** Starts an empty log for a new epoch; forgets the old log's records and any intent. */
+  newLog(epoch: Epoch): Promise<void>;
+  /** The same log goes on in a new epoch (the PCRs were kept). */
+  moveEpoch(epoch: Epoch): Promise<void>;
+  /** Makes the intent durable. There must be none open. `record` is the encoded CEL record. */
+  openIntent(record: Buffer, digest: Buffer): Promise<number>;
+  /** The intent's extend has run: the record is part of the log. `pcr` is the new replay value. */
+  closeIntent(seq: number, pcr: Buffer): Promise<void>;
+  /** Drops the open intent whose extend certainly did not run in this log (it is repeated as a new one). */
+  dropIntent(seq: number): Promise<Buffer>;
+  /** Encoded records from..to inclusive. */
+  records(from: number, to: number): Promise<Buffer[]>;
+
+  slots(): Promise<SlotRow[]>;
+  setSlot(row: SlotRow): Promise<void>;
+
+  /** Names the report {session, n} and keeps it until acknowledged. False: the table is full (refuse new commands). */
+  addReport(report: Omit<Report, 'n'>): Promise<boolean>;
+  reports(): Promise<Report[]>;
+  acknowledge(names: readonly { readonly session: Uint8Array; readonly n: number }[]): Promise<void>;
+
+  /** Marks a command as started before anything is done for it; null clears. On start, one left over is reported `interrupted`. */
+  setStarted(command: { readonly id: string; readonly slot: string | null } | null): Promise<void>;
+  started(): Promise<{ readonly id: string; readonly slot: string | null } | null>;
+
+  remember(sent: SentEvidence): Promise<void>;
+  recall(digest: Uint8Array): Promise<SentEvidence | null>;
+  setLease(lease: Lease): Promise<void>;
+  lease(): Promise<Lease | null>;
+
+  /** Small durable facts: time floor, last clean stop, root statement version, endorsement, certificate. */
+  get(key: FactKey): Promise<Buffer | null>;
+  put(key: FactKey, value: Buffer | null): Promise<void>;
+}
+
+export type FactKey =
+  'last-time' | 'stopped-cleanly' | 'root-version' | 'ak-name' | 'endorsement' | 'certificate' | 'tls-key' | 'profile';
+
+export type { EpochChange };

@@ -1,0 +1,124 @@
+// What appraisal takes in and gives out. Everything is bytes, keys and numbers: no I/O, no clock, no randomness.
+import type { KeyObject } from 'node:crypto';
+import type { Components } from '../cel/events.ts';
+import type { Claims } from '../evidence/claims.ts';
+import type { Assurance, Challenge, Endorsement, Finding, Status } from '../protocol/messages.ts';
+import type { Epoch } from '../tpm/port.ts';
+
+/** An endorsement whose signature was checked, with its keys imported once. */
+export interface TrustedEndorsement {
+  readonly endorsement: Endorsement;
+  readonly akKey: KeyObject;
+  readonly akQualifiedName: Buffer;
+}
+
+/** A release that the fleet's publishers signed and the controller holds. */
+export interface ReferenceRelease {
+  /** SHA-256 of the passport payload, hex: the release id. */
+  readonly id: string;
+  readonly modelId: string;
+  readonly version: string;
+  readonly securityVersion: number;
+  readonly slotRole: string;
+  readonly hardwareClass: readonly string[];
+  readonly statement: Uint8Array;
+  readonly manifest: Uint8Array;
+  readonly signedBy: string;
+  readonly withdrawn: boolean;
+}
+
+/** What the owner says must be found, taken from the controller's own copies and never from the device. */
+export interface ReferenceValues {
+  readonly profile: {
+    readonly id: string;
+    readonly digest: Uint8Array;
+    readonly hardwareClass: string;
+    readonly bank: 'sha256';
+    readonly eventPcr: number;
+    readonly bootPcrs: readonly number[];
+    readonly slots: readonly {
+      readonly name: string;
+      readonly role: string;
+      readonly modelIds: readonly string[];
+      readonly required: boolean;
+      /** SHA-256 of the configs manifest; null where the profile names none. */
+      readonly configs: Uint8Array | null;
+    }[];
+  };
+  /** By release id. */
+  readonly releases: ReadonlyMap<string, ReferenceRelease>;
+  /** Allowed components (hex of agent, node, trust, runtime); null = not pinned, which keeps assurance below A2. */
+  readonly components: readonly Components[] | null;
+  /** Allowed digests (hex) of each boot PCR; a PCR without a list is not judged, which keeps assurance at A1. */
+  readonly bootPcrs: ReadonlyMap<number, ReadonlySet<string>>;
+  /** True when the boot reference values cover kernel, initrd, agent, gate and runtime (the owner says so): needed for A2. */
+  readonly bootCoversAgent: boolean;
+}
+
+export interface AppraisalPolicy {
+  /** Evidence older than this (now − challenge.issuedAt) is `late`. */
+  readonly maxAgeMs: number;
+  /** A challenge issued further ahead of `now` than this is `controller-clock`. */
+  readonly maxSkewMs: number;
+  readonly leaseForMs: number;
+  /** SHA-256 over the policy's canonical bytes, as challenges carry it. */
+  readonly digest: Uint8Array;
+  readonly challengeKeys: ReadonlyMap<string, KeyObject>;
+}
+
+/** What earlier accepted evidence of the same log left behind: the row's log state. Plain data, so a registry can keep it. */
+export interface LogState {
+  readonly epoch: Epoch;
+  readonly seq: number;
+  /** Event PCR value after record `seq`. */
+  readonly pcr: Uint8Array;
+  readonly session: Uint8Array | null;
+  readonly components: Components | null;
+  /** Session of the last agent-start event in this log. */
+  readonly startedSession: Uint8Array | null;
+  readonly foreignExtensions: number;
+  readonly bootExplained: boolean;
+  readonly slots: readonly SlotLogState[];
+}
+
+export interface SlotLogState {
+  readonly slot: string;
+  readonly release: Uint8Array | null;
+  readonly statement: Uint8Array | null;
+  readonly manifest: Uint8Array;
+  readonly configs: Uint8Array | null;
+  readonly differing: readonly {
+    readonly path: string;
+    readonly expected: Uint8Array | null;
+    readonly found: Uint8Array | null;
+  }[];
+  readonly more: number;
+  /** Some record of this log said that this slot was wrong. */
+  readonly wasWrong: boolean;
+}
+
+/** The device row's part that acceptance compares and sets. */
+export interface RowState {
+  readonly generation: number;
+  readonly log: LogState | null;
+  /** Highest TPM clock seen in `log.epoch`, and resetCount ever seen. */
+  readonly clock: bigint;
+  readonly maxResetCount: number;
+}
+
+/**
+ * accepted: signature, MAC, binding and replay passed: the row advances, also when the content is contraindicated.
+ * refused: not evidence of this device for this challenge; the row stays (rules late, superseded, controller-clock are no verdicts).
+ */
+export interface Appraisal {
+  readonly accepted: boolean;
+  readonly status: Status;
+  readonly assurance: Assurance;
+  readonly slots: readonly { readonly slot: string; readonly status: Status }[];
+  readonly findings: readonly Finding[];
+  readonly evidenceDigest: Buffer;
+  readonly challenge: Challenge | null;
+  readonly claims: Claims | null;
+  /** Present when accepted. */
+  readonly next: RowState | null;
+}
