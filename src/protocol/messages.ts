@@ -3,6 +3,7 @@ import { byteString, name, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { epochShape } from '../evidence/claims.ts';
 import type { ReportName } from '../evidence/claims.ts';
+import type { Finding, Status } from '../rules/finding.ts';
 import type { Epoch, PcrBank } from '../tpm/port.ts';
 
 /** The version we write; we read it and the one before (there is none before 1). */
@@ -129,24 +130,9 @@ export interface ResultStatement {
   readonly acknowledged: readonly { readonly session: string; readonly n: number }[];
 }
 
-/** The words of EAR. */
-export const STATUSES = ['affirming', 'warning', 'contraindicated', 'none'] as const;
-export type Status = (typeof STATUSES)[number];
 /** What hardware proves of the verdict: computed by the verifier, claimed by no device. */
 export const ASSURANCES = ['A0', 'A1', 'A2', 'A3'] as const;
 export type Assurance = (typeof ASSURANCES)[number];
-
-export interface Finding {
-  /** Id in the rule catalogue. */
-  readonly rule: string;
-  readonly status: Status;
-  /** `device`, or a slot's name. */
-  readonly subject: string;
-  readonly expected: string;
-  readonly found: string;
-  /** Who stands for the expectation: a key id, `profile`, `challenge`, `endorsement`. */
-  readonly source: string;
-}
 
 /** Payload of a DSSE envelope signed by an operator key, type application/vnd.touchstone.command+json. Every body is a desired state. */
 export interface Command {
@@ -161,7 +147,13 @@ export interface Command {
 }
 
 export type CommandBody =
-  | { readonly kind: 'install'; readonly slot: string; readonly order: number; readonly release: string; readonly source: string | null }
+  | {
+      readonly kind: 'install';
+      readonly slot: string;
+      readonly order: number;
+      readonly release: string;
+      readonly source: string | null;
+    }
   | { readonly kind: 'measure'; readonly order: number };
 
 /** Immutable outcome of enrolment: payload of a DSSE envelope signed by a result key, type application/vnd.touchstone.endorsement+json. */
@@ -185,7 +177,7 @@ export interface Endorsement {
 /** hardware: a chain to a TPM vendor's root; pinned: the operator named the EK; software: neither, or a software TPM's own CA. */
 export type Tier = 'hardware' | 'pinned' | 'software';
 
-export type { Epoch, ReportName };
+export type { Epoch, Finding, ReportName, Status };
 
 const digest = byteString(32);
 const crit = v.exactOptional(v.pipe(v.array(text(64)), v.maxLength(16)));
