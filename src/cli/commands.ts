@@ -1,0 +1,18 @@
+// Every command of the binary: its name, its line of help and the module that is loaded only when it is called.
+import type { Command } from 'commander';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Imports the command's module. The module itself imports heavy rooms only inside its actions. */
+  load(): Promise<Command>;
+}
+
+/** In the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    load: async () => (await import('./completion.ts')).completionCommand(),
+  },
+];
