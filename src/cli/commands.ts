@@ -11,6 +11,11 @@ export interface CommandEntry {
 /** In the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'profile',
+    summary: 'check firmware profiles',
+    load: async () => (await import('./profile.ts')).profileCommand(),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: async () => (await import('./completion.ts')).completionCommand(),

@@ -1,9 +1,9 @@
 // The firmware profile: what a class of devices measures, into which PCRs, and what happens on failure.
-import { hexString, name, parseShape, text, uint, v } from '../bytes/shape.ts';
+import { hexString, name, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { fromUtf8 } from '../bytes/text.ts';
-import { ConfigError, WireError } from '../errors.ts';
+import { ConfigError } from '../errors.ts';
 
 /** Seconds everywhere a name ends in `Seconds`; a lease of 0 is not possible. */
 export interface SlotProfile {
@@ -51,14 +51,18 @@ export interface Profile {
 }
 
 /** PCRs that any local root process can reset (facts: locality 0 may reset 16 and 23) or that no one at locality 0 may extend. */
-const UNUSABLE_PCRS: readonly number[] = [16, 17, 18, 19, 20, 21, 22, 23];
+const UNUSABLE_PCRS: ReadonlySet<number> = new Set([16, 17, 18, 19, 20, 21, 22, 23]);
 
 const pcr = v.pipe(
   uint(23),
-  v.check((value) => !UNUSABLE_PCRS.includes(value), 'PCR 16 to 23 can be reset by software or not be extended: use 0 to 15'),
+  v.check(
+    (value) => !UNUSABLE_PCRS.has(value),
+    'PCR 16 to 23 can be reset by software or not be extended: use 0 to 15',
+  ),
 );
 
-const distinctNames = (slots: readonly { name: string }[]): boolean => new Set(slots.map((s) => s.name)).size === slots.length;
+const distinctNames = (slots: readonly { name: string }[]): boolean =>
+  new Set(slots.map((s) => s.name)).size === slots.length;
 
 /** The shape of a profile file; firmware-profiles/profile.schema.json says the same for editors. */
 export const Profile: Shape<Profile> = v.strictObject({
@@ -82,10 +86,7 @@ export const Profile: Shape<Profile> = v.strictObject({
         name: name,
         role: name,
         modelIds: v.pipe(v.array(text(128)), v.minLength(1), v.maxLength(64)),
-        configs: v.pipe(
-          v.array(v.strictObject({ path: text(4096), sha256: hexString(32) })),
-          v.maxLength(64),
-        ),
+        configs: v.pipe(v.array(v.strictObject({ path: text(4096), sha256: hexString(32) })), v.maxLength(64)),
         required: v.boolean(),
         onFailure: v.picklist(['stop', 'last-good', 'degraded']),
         onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
@@ -107,21 +108,63 @@ export interface LoadedProfile {
   readonly digest: Buffer;
 }
 
+/** One thing that is wrong with a profile file. `field` is the dotted path; empty where it is the file as a whole. */
+export interface ProfileFault {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What no single field shows: fields that contradict each other. */
+function contradictions(profile: Profile): ProfileFault[] {
+  const faults: ProfileFault[] = [];
+  const fault = (field: string, message: string): void => {
+    faults.push({ field, message });
+  };
+  if (profile.tpm.bootPcrs.includes(profile.tpm.eventPcr)) {
+    fault(
+      'tpm.eventPcr',
+      'is also among tpm.bootPcrs: our events would change a value that must stay as the boot left it',
+    );
+  }
+  if (profile.leaseSeconds <= profile.attestEverySeconds) {
+    fault('leaseSeconds', 'not longer than attestEverySeconds: the lease would run out between two healthy results');
+  }
+  for (const [index, slot] of profile.slots.entries()) {
+    const paths = slot.configs.map((config) => config.path);
+    if (new Set(paths).size !== paths.length) fault(`slots.${index}.configs`, 'names the same path twice');
+    for (const [at, path] of paths.entries()) {
+      const relative = !path.startsWith('/') || path.split('/').some((part) => part === '.' || part === '..');
+      if (relative) fault(`slots.${index}.configs.${at}.path`, 'must be absolute, without . and ..');
+    }
+  }
+  return faults;
+}
+
+/** Reads a profile and names everything that is wrong with it. Never throws, whatever the bytes are. */
+export function inspectProfile(bytes: Uint8Array): { loaded: LoadedProfile } | { faults: ProfileFault[] } {
+  let json: unknown;
+  try {
+    json = JSON.parse(fromUtf8(bytes));
+  } catch (cause) {
+    return { faults: [{ field: '', message: cause instanceof Error ? cause.message : String(cause) }] };
+  }
+  const parsed = v.safeParse(Profile, json);
+  if (!parsed.success) {
+    const faults = parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
+    return { faults };
+  }
+  const faults = contradictions(parsed.output);
+  return faults.length > 0 ? { faults } : { loaded: { profile: parsed.output, digest: sha256(bytes) } };
+}
+
 /** Reads a profile from a file's bytes. Errors: ConfigError CONFIG_INVALID naming every bad field. */
 export function loadProfile(bytes: Uint8Array, file: string): LoadedProfile {
-  try {
-    const json: unknown = JSON.parse(fromUtf8(bytes));
-    const profile = parseShape(Profile, json, 'profile');
-    if (profile.tpm.bootPcrs.includes(profile.tpm.eventPcr)) {
-      throw new ConfigError('CONFIG_INVALID', `${file}: tpm.eventPcr is also among tpm.bootPcrs`);
-    }
-    return { profile, digest: sha256(bytes) };
-  } catch (cause) {
-    if (cause instanceof WireError || cause instanceof SyntaxError) {
-      throw new ConfigError('CONFIG_INVALID', `${file}: ${cause.message}`, { cause });
-    }
-    throw cause;
-  }
+  const read = inspectProfile(bytes);
+  if ('loaded' in read) return read.loaded;
+  const words = read.faults
+    .slice(0, 8)
+    .map((fault) => `${fault.field}${fault.field === '' ? '' : ': '}${fault.message}`);
+  throw new ConfigError('CONFIG_INVALID', `${file}: ${words.join('; ')}`);
 }
 
 /** Event PCR and boot PCRs, ascending: what every challenge for this profile selects. */
