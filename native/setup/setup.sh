@@ -1,0 +1,107 @@
+#!/bin/sh
+# Makes this machine ready for the project, then runs the command given: sh native/setup/setup.sh [COMMAND…]
+#
+# Missing Debian packages are installed with apt-get, node_modules with npm ci, and the pinned Node with it. Prints nothing
+# and changes nothing when all is there. Exit 3: something is missing that this user may not install; the message says what.
+# Debian 12 and 13. The same on Ubuntu 24.04, untested there.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+# Daemons live in sbin, which is not in everybody's PATH; the pinned Node must come before any other.
+PATH="$root/node_modules/.bin:$PATH:/usr/sbin:/sbin"
+export PATH
+stamp="$root/node_modules/.touchstone-lock.json"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+have_library() {
+  for found in "/usr/lib/"*"/$1" "/lib/"*"/$1" "/usr/lib/$1" "/usr/local/lib/$1" "/usr/lib64/$1"; do
+    [ ! -e "$found" ] || return 0
+  done
+  return 1
+}
+
+# Sets $missing to the Debian packages that are not there. Asks for the files, not for the packages: no process is started.
+find_missing() {
+  missing=
+  command -v swtpm >/dev/null || missing="$missing swtpm"
+  command -v swtpm_setup >/dev/null || missing="$missing swtpm-tools"
+  command -v mosquitto >/dev/null || missing="$missing mosquitto"
+  command -v tpm2 >/dev/null || missing="$missing tpm2-tools"
+  command -v openssl >/dev/null || missing="$missing openssl"
+  have_library libtss2-tctildr.so.0 || missing="$missing libtss2-tctildr0"
+  have_library libtss2-tcti-swtpm.so.0 || missing="$missing libtss2-tcti-swtpm0"
+  have_library libtss2-tcti-device.so.0 || missing="$missing libtss2-tcti-device0"
+}
+
+have_modules() {
+  [ -x "$root/node_modules/.bin/node" ] && cmp -s "$root/package-lock.json" "$stamp"
+}
+
+install_missing() {
+  if ! command -v apt-get >/dev/null; then
+    say "this is not Debian or Ubuntu; please install what these Debian packages hold:$missing"
+    exit 3
+  fi
+  say "installing Debian packages:$missing"
+  # shellcheck disable=SC2086 # a list of words
+  if [ "$(id -u)" = 0 ]; then
+    sh "$root/native/setup/install-packages.sh" $missing
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    sudo -n env "http_proxy=${http_proxy-}" "https_proxy=${https_proxy-}" "no_proxy=${no_proxy-}" \
+      sh "$root/native/setup/install-packages.sh" $missing
+  else
+    say 'this needs root, and sudo would ask for a password. Please run this, and then the same command again:'
+    say "  sudo sh native/setup/install-packages.sh$missing"
+    exit 3
+  fi
+  find_missing
+  if [ -n "$missing" ]; then
+    say "still missing after the installation:$missing"
+    exit 3
+  fi
+}
+
+install_modules() {
+  if ! command -v npm >/dev/null; then
+    say 'npm is missing; please install it: apt-get install npm'
+    exit 3
+  fi
+  cd "$root"
+  # Whoever ran `npm install` by hand has the right modules already, and must not lose them to npm ci.
+  if ! node native/setup/modules-match.mjs; then
+    say 'installing node_modules (npm ci)'
+    npm ci --no-fund --no-audit --loglevel=error </dev/null >&2
+  fi
+  wanted=$(node -p 'require("./package-lock.json").packages["node_modules/node"].version')
+  if [ "$("$root/node_modules/.bin/node" --version 2>/dev/null || true)" != "v$wanted" ]; then
+    say "installing Node $wanted into node_modules"
+    # The only install script that may run: it fetches the binary of this architecture from the same registry.
+    npm rebuild node --ignore-scripts=false --loglevel=error </dev/null >&2 || true
+    if [ ! -x node_modules/node/bin/node ]; then
+      # An npm that refuses install scripts altogether: the same step by hand.
+      (cd node_modules/node && npm_config_ignore_scripts=false node installArchSpecificPackage.js </dev/null >&2)
+    fi
+    mkdir -p node_modules/.bin
+    [ -e node_modules/.bin/node ] || ln -sf ../node/bin/node node_modules/.bin/node
+  fi
+  if [ "$("$root/node_modules/.bin/node" --version)" != "v$wanted" ]; then
+    say "node_modules/.bin/node is not Node $wanted; remove node_modules and run this again"
+    exit 3
+  fi
+  cp package-lock.json "$stamp"
+}
+
+find_missing
+if [ -n "$missing" ] || ! have_modules; then
+  # One at a time; who waited looks again. The lock is on the folder itself, so it leaves no file behind.
+  if command -v flock >/dev/null; then
+    exec 9<"$root"
+    flock 9
+  fi
+  find_missing
+  [ -z "$missing" ] || install_missing 9<&-
+  have_modules || install_modules 9<&-
+  exec 9<&-
+fi
+
+[ "$#" -eq 0 ] || exec "$@"
