@@ -3,11 +3,18 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
+ours=
+log=$(mktemp)
+finish() {
+  rm -f "$log"
+  [ -z "$ours" ] || rm -f "$policy"
+}
+trap finish EXIT
+trap 'exit 3' INT TERM HUP
 
 # Debian's way to say "no service may be started now". Whoever has a policy already keeps it.
 if [ ! -e "$policy" ]; then
-  trap 'rm -f "$policy"' EXIT
-  trap 'exit 3' INT TERM HUP
+  ours=yes
   printf '#!/bin/sh\nexit 101\n' >"$policy"
   chmod 755 "$policy"
 fi
@@ -23,14 +30,21 @@ names_here() {
   done
 }
 
+# Hundreds of lines that nobody needs, unless it fails.
+apt_get() { apt-get -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; }
+
 try_install() {
   names_here "$@"
   # shellcheck disable=SC2086 # a list of words
-  apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 $names </dev/null >&2
+  apt_get install -y --no-install-recommends $names
 }
 
 # The package lists may be absent (a fresh container) or older than the archive (404): then once more with new ones.
 if ! apt-cache show "$1" >/dev/null 2>&1 || ! try_install "$@"; then
-  apt-get update -q -o DPkg::Lock::Timeout=300 </dev/null >&2
-  try_install "$@"
+  # An update that fails for one foreign archive may still have brought what is needed.
+  apt_get update || tail -n 20 "$log" >&2
+  if ! try_install "$@"; then
+    tail -n 20 "$log" >&2
+    exit 3
+  fi
 fi
