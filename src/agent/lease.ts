@@ -1,0 +1,33 @@
+// How long a result is still good for, on the TPM's clock: the only clock of a device that its owner's disk and calendar can't turn.
+import type { Lease } from '../store/journal.ts';
+import type { TpmClock } from '../tpm/port.ts';
+
+/**
+ * A TPM clock may go back by up to 4096 ms at a power cut (TPM 2.0 Part 1, 36.3.2; measured), so every reset counts as this much
+ * used: a device that is cut again and again can't stretch its lease.
+ */
+export const RESET_COSTS_MS = 4100;
+
+/** none: no result yet. void: the TPM is not the one, or not in the life, that the lease was given to. */
+export type LeaseNow =
+  | { readonly state: 'none' }
+  | { readonly state: 'running'; readonly leftMs: number; readonly status: string }
+  | { readonly state: 'expired'; readonly sinceMs: number; readonly status: string }
+  | { readonly state: 'void'; readonly why: string };
+
+/** What is left of `lease` when the TPM says `clock`. */
+export function leaseNow(lease: Lease | null, clock: TpmClock): LeaseNow {
+  if (lease === null) return { state: 'none' };
+  const { from } = lease;
+  const resets = clock.resetCount - from.epoch.resetCount;
+  if (resets < 0) return { state: 'void', why: 'the TPM counts fewer resets than when the lease began' };
+  if (resets === 0 && clock.restartCount < from.epoch.restartCount) {
+    return { state: 'void', why: 'the TPM counts fewer restarts than when the lease began' };
+  }
+  const usedMs = Number(clock.clock - from.clock) + resets * RESET_COSTS_MS;
+  if (usedMs < 0) return { state: 'void', why: 'the TPM clock went back further than power cuts explain' };
+  const leftMs = lease.leaseForMs - usedMs;
+  return leftMs > 0
+    ? { state: 'running', leftMs, status: lease.status }
+    : { state: 'expired', sinceMs: -leftMs, status: lease.status };
+}

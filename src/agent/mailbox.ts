@@ -1,0 +1,32 @@
+// One thing at a time: challenges, results, commands and changes are worked on in the order they came.
+/** Work that fails is handed to `onError` and does not stop what waits behind it. */
+export class Mailbox {
+  readonly #onError: (error: unknown) => void;
+  #last: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  /** Puts `work` behind everything that was put before. After close nothing new begins. */
+  put(work: () => Promise<void>): void {
+    this.#last = this.#after(this.#last, work);
+  }
+
+  async #after(before: Promise<void>, work: () => Promise<void>): Promise<void> {
+    await before;
+    if (this.#closed) return;
+    try {
+      await work();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  /** Resolves when the work that has begun is done; what had not begun is dropped. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#last;
+  }
+}
