@@ -1,10 +1,8 @@
-// The rules that evidence must keep to be believed, and its content to be trusted.
-export const EVIDENCE_RULES = {
-  'tier-software': {
-    demands: 'The TPM is a hardware TPM whose vendor certified its endorsement key.',
-    now: 'Expected in development. In production, use a device with a hardware TPM.',
-    atlas: null,
-    sai: 'hardware',
-  },
-} as const;
-export type EvidenceRuleId = keyof typeof EVIDENCE_RULES;
+// The rules of evidence: what makes it believable, and what makes its content trusted.
+import { CONTENT_RULES } from './content-rules.ts';
+import { QUOTE_RULES } from './quote-rules.ts';
+import type { Rule } from './rule.ts';
+
+export type EvidenceRuleId = keyof typeof QUOTE_RULES | keyof typeof CONTENT_RULES;
+
+export const EVIDENCE_RULES: Readonly<Record<EvidenceRuleId, Rule>> = { ...QUOTE_RULES, ...CONTENT_RULES };

@@ -36,6 +36,8 @@ export interface ReferenceValues {
     readonly bank: 'sha256';
     readonly eventPcr: number;
     readonly bootPcrs: readonly number[];
+    /** Longest time between two full passes over the bytes of every slot; evidence measured longer ago is a warning. */
+    readonly maxDetectionSeconds: number;
     readonly slots: readonly {
       readonly name: string;
       readonly role: string;
@@ -112,13 +114,33 @@ export interface RowState {
  */
 export interface Appraisal {
   readonly accepted: boolean;
+  /**
+   * True when MAC, freshness, signature and binding passed: whatever is found then is about this device, not about who
+   * delivered the message. Not accepted but authentic (its log does not explain its PCRs) is worth showing and asking again for
+   * the whole log (epoch null, afterSeq 0); neither is worth nothing, because anybody can send that.
+   */
+  readonly authentic: boolean;
   readonly status: Status;
   readonly assurance: Assurance;
   readonly slots: readonly { readonly slot: string; readonly status: Status }[];
   readonly findings: readonly Finding[];
+  /** SHA-256 of the evidence message's exact bytes. */
   readonly evidenceDigest: Buffer;
   readonly challenge: Challenge | null;
   readonly claims: Claims | null;
   /** Present when accepted. */
   readonly next: RowState | null;
+}
+
+/** Everything appraisal looks at. `log` is null when the message carries its log itself; otherwise the parts, joined. */
+export interface AppraisalInput {
+  /** EvidenceMessage, exact bytes as received. */
+  readonly evidence: Uint8Array;
+  readonly log: Uint8Array | null;
+  readonly endorsement: TrustedEndorsement;
+  readonly reference: ReferenceValues;
+  readonly policy: AppraisalPolicy;
+  readonly row: RowState;
+  /** The controller's clock, ms. */
+  readonly now: number;
 }
