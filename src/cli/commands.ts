@@ -4,8 +4,11 @@ import type { Command } from 'commander';
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** Imports the command's module. The module itself imports heavy rooms only inside its actions. */
-  load(): Promise<Command>;
+  /**
+   * Imports the command's module. The module itself imports heavy rooms only inside its actions. `wholeTree` gives the
+   * program with every command loaded, for who must know them all.
+   */
+  load(wholeTree: () => Promise<Command>): Promise<Command>;
 }
 
 /** In the order of the help. */
@@ -18,6 +21,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'completion',
     summary: 'print the completion script of a shell',
-    load: async () => (await import('./completion.ts')).completionCommand(),
+    load: async (wholeTree) => (await import('./completion.ts')).completionCommand(wholeTree),
   },
 ];

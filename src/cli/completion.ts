@@ -132,12 +132,12 @@ export function completionScript(shell: Shell, program: Command): string {
   return SCRIPTS[shell](placesOf(program));
 }
 
-export function completionCommand(): Command {
+/** `wholeTree` gives the program whose commands are completed. */
+export function completionCommand(wholeTree: () => Promise<Command>): Command {
   return new Command('completion')
     .description('print the completion script of a shell')
     .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SCRIPTS)))
     .action(async (shell: Shell) => {
-      const { fullProgram } = await import('./program.ts');
-      process.stdout.write(completionScript(shell, await fullProgram()));
+      process.stdout.write(completionScript(shell, await wholeTree()));
     });
 }

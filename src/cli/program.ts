@@ -1,8 +1,7 @@
 // Builds the program for one call and runs it: only the module of the command that was asked for is loaded.
 import { Command, CommanderError, Option } from 'commander';
-import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit.ts';
-import type { CommandEntry } from './commands.ts';
+import { type CommandEntry, COMMANDS } from './commands.ts';
 import { reportFailure } from './failure.ts';
 import { packageVersion } from './version.ts';
 
@@ -39,7 +38,7 @@ function emptyProgram(): Command {
 export async function fullProgram(entries: readonly CommandEntry[] = COMMANDS): Promise<Command> {
   const program = emptyProgram();
   for (const entry of entries) {
-    const command = await entry.load();
+    const command = await entry.load(async () => fullProgram(entries));
     adopt(program, command);
     program.addCommand(command);
   }
@@ -57,7 +56,7 @@ async function programFor(argv: readonly string[], entries: readonly CommandEntr
   const asked = askedFor(argv);
   for (const entry of entries) {
     if (entry.name === asked) {
-      const command = await entry.load();
+      const command = await entry.load(async () => fullProgram(entries));
       command.summary(entry.summary);
       adopt(program, command);
       program.addCommand(command);
