@@ -14,6 +14,7 @@ export interface ProgressOptions {
   /** Bytes in all, when known. */
   readonly total?: number;
   readonly stream?: BarStream;
+  readonly env?: NodeJS.ProcessEnv;
   /** Milliseconds on a scale that only goes forward. */
   readonly monotonic?: () => number;
 }
@@ -42,7 +43,7 @@ export class ProgressBar implements Disposable {
     this.#total = options.total;
     this.#monotonic = options.monotonic ?? ((): number => performance.now());
     this.#started = this.#monotonic();
-    this.#shown = isShown(this.#stream, process.env);
+    this.#shown = isShown(this.#stream, options.env ?? process.env);
   }
 
   /** The total has become known. */
@@ -72,7 +73,9 @@ export class ProgressBar implements Disposable {
       text = `${this.#label} ${bar} ${percent} % ${humanBytes(this.#done)} of ${humanBytes(this.#total)} ${rate} ${detail}`;
     }
     // One column less than the terminal has, or the line would wrap and \r would not reach its start.
-    return Array.from(text).slice(0, Math.max(20, (this.#stream.columns ?? 80) - 1)).join('');
+    return Array.from(text)
+      .slice(0, Math.max(20, (this.#stream.columns ?? 80) - 1))
+      .join('');
   }
 
   [Symbol.dispose](): void {
