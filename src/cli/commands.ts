@@ -15,11 +15,6 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'profile',
-    summary: 'check a firmware profile',
-    load: async () => (await import('./profile.ts')).profileCommand(),
-  },
-  {
-    name: 'profile',
     summary: 'check firmware profiles',
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
