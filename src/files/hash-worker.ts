@@ -1,0 +1,71 @@
+// The thread that hashes: takes batches of tasks, answers with outcomes, tells of progress, stops when told to.
+import { parentPort } from 'node:worker_threads';
+import type { FaultKind } from './fault.ts';
+import { FileFault } from './fault.ts';
+import { Blocks, HashCancelled, hashOne, workerIo } from './hash-file.ts';
+import type { HashTask } from './hash-file.ts';
+
+export type ToHashWorker =
+  { readonly batch: readonly (HashTask & { readonly id: number })[] } | { readonly cancel: number };
+
+/** `digests` arrive as plain Uint8Array: that is what a message makes of a Buffer. */
+export type HashAnswer =
+  | { readonly id: number; readonly size: number; readonly digests: Uint8Array[] }
+  | { readonly id: number; readonly fault: FaultKind }
+  | { readonly id: number; readonly cancelled: true }
+  | { readonly id: number; readonly bug: unknown };
+
+export type FromHashWorker = { readonly answers: HashAnswer[] } | { readonly id: number; readonly bytes: number };
+
+/** Progress is told in steps of this many bytes: often enough for a bar, seldom enough to cost nothing. */
+const PROGRESS_BYTES = 8 * 1024 * 1024;
+
+const port = parentPort;
+if (port === null) throw new TypeError('hash-worker.ts runs only as a worker thread');
+
+const current = new Set<number>();
+const cancelled = new Set<number>();
+const blocks = new Blocks();
+
+async function answer(
+  task: HashTask & { readonly id: number },
+  tell: (message: FromHashWorker) => void,
+): Promise<HashAnswer> {
+  const { id } = task;
+  let untold = 0;
+  const onBytes = (bytes: number): void => {
+    untold += bytes;
+    if (untold < PROGRESS_BYTES) return;
+    tell({ id, bytes: untold });
+    untold = 0;
+  };
+  try {
+    const { size, digests } = await hashOne(task, workerIo, blocks, { onBytes, isCancelled: () => cancelled.has(id) });
+    return { id, size, digests };
+  } catch (error) {
+    if (error instanceof FileFault) return { id, fault: error.kind };
+    if (error instanceof HashCancelled) return { id, cancelled: true };
+    return { id, bug: error };
+  } finally {
+    current.delete(id);
+    cancelled.delete(id);
+  }
+}
+
+async function run(batch: readonly (HashTask & { readonly id: number })[]): Promise<void> {
+  const answers: HashAnswer[] = [];
+  for (const task of batch) current.add(task.id);
+  for (const task of batch) {
+    answers.push(
+      await answer(task, (message) => {
+        port?.postMessage(message);
+      }),
+    );
+  }
+  port?.postMessage({ answers } satisfies FromHashWorker);
+}
+
+port.on('message', (message: ToHashWorker) => {
+  if ('batch' in message) void run(message.batch);
+  else if (current.has(message.cancel)) cancelled.add(message.cancel);
+});
