@@ -61,35 +61,54 @@ install_missing() {
   fi
 }
 
-install_modules() {
+# npm leaves out optional packages, native parts of our tools among them, that do not want the Node it runs on. So where the
+# machine's Node is older than ours, npm ci runs on the pinned Node, with an npm that suits it, both in a folder for the moment.
+borrow_tools() {
+  if node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 14) ? 0 : 1)'; then
+    return
+  fi
+  tools=$(mktemp -d)
+  trap 'rm -rf "$tools"' EXIT
+  trap 'exit 3' INT TERM HUP
+  say "fetching Node $wanted, because the machine's $(node --version) is too old for the modules"
+  npm install --prefix "$tools" --no-save --ignore-scripts --no-package-lock --no-fund --no-audit --loglevel=error \
+    "node-linux-$(node -p process.arch)@$wanted" npm@10.9.4 </dev/null >&2
+  PATH="$tools/node_modules/.bin:$PATH"
+}
+
+# In a subshell: it changes PATH. Inside `npm run`, PATH begins with node_modules/.bin, whose Node is not the one that the
+# machine's npm was made for, and which npm ci takes away.
+install_modules() (
+  cd "$root"
+  PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -v '/node_modules/\.bin$' | paste -s -d : -)
   if ! command -v npm >/dev/null; then
     say 'npm is missing; please install it: apt-get install npm'
     exit 3
   fi
-  cd "$root"
+  wanted=$(node -p 'require("./package-lock.json").packages["node_modules/node"].version')
   # Whoever ran `npm install` by hand has the right modules already, and must not lose them to npm ci.
   if ! node native/setup/modules-match.mjs; then
+    borrow_tools
     say 'installing node_modules (npm ci)'
     npm ci --no-fund --no-audit --loglevel=error </dev/null >&2
   fi
-  wanted=$(node -p 'require("./package-lock.json").packages["node_modules/node"].version')
-  if [ "$("$root/node_modules/.bin/node" --version 2>/dev/null || true)" != "v$wanted" ]; then
+  if [ "$(node_modules/.bin/node --version 2>/dev/null || true)" != "v$wanted" ]; then
     say "installing Node $wanted into node_modules"
     # The only install script that may run: it fetches the binary of this architecture from the same registry.
-    npm rebuild node --ignore-scripts=false --loglevel=error </dev/null >&2 || true
+    npm rebuild node --ignore-scripts=false --no-fund --no-audit --loglevel=error </dev/null >&2 || true
     if [ ! -x node_modules/node/bin/node ]; then
       # An npm that refuses install scripts altogether: the same step by hand.
-      (cd node_modules/node && npm_config_ignore_scripts=false node installArchSpecificPackage.js </dev/null >&2)
+      (cd node_modules/node && node installArchSpecificPackage.js </dev/null >&2)
     fi
     mkdir -p node_modules/.bin
     [ -e node_modules/.bin/node ] || ln -sf ../node/bin/node node_modules/.bin/node
   fi
-  if [ "$("$root/node_modules/.bin/node" --version)" != "v$wanted" ]; then
+  if [ "$(node_modules/.bin/node --version)" != "v$wanted" ]; then
     say "node_modules/.bin/node is not Node $wanted; remove node_modules and run this again"
     exit 3
   fi
   cp package-lock.json "$stamp"
-}
+)
 
 find_missing
 if [ -n "$missing" ] || ! have_modules; then
