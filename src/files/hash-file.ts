@@ -67,19 +67,18 @@ export const asyncIo: FileIo = {
   close: (fd) => closeAsync(fd),
 };
 
-/** Up to here a blocking read is cheaper than a trip through the thread pool. */
-const BLOCKING_READ_MAX = 64 * 1024;
-
-/** For a thread of its own: blocking where the call is short, reading ahead where it is long. */
-export const workerIo: FileIo = {
+/** For a thread of its own while all processors hash: reading ahead would only take one of them from its neighbour. */
+export const blockingIo: FileIo = {
   open: (path, flags) => openSync(path, flags),
   stat: (fd) => fstatSync(fd, { bigint: true }),
-  read: (fd, into, length, position) =>
-    length <= BLOCKING_READ_MAX ? readSync(fd, into, 0, length, position) : readAsync(fd, into, length, position),
+  read: (fd, into, length, position) => readSync(fd, into, 0, length, position),
   close: (fd) => {
     closeSync(fd);
   },
 };
+
+/** For a thread of its own while a processor is free: the next block is read there meanwhile. */
+export const aheadIo: FileIo = { ...blockingIo, read: readAsync };
 
 /** One block; two are in use for a large file: one being hashed, one being filled. */
 export const BLOCK_BYTES: number = 512 * 1024;

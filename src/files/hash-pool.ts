@@ -1,8 +1,7 @@
 // Hashes files in parallel: small ones here, many or large ones on worker threads that end when idle.
-import { open } from 'node:fs/promises';
+import { lstat, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { stat } from 'node:fs/promises';
 import { MeasureError } from '../errors.ts';
 import { FileFault, faultKind } from './fault.ts';
 import { asyncIo, Blocks, HashCancelled, hashOne, READ_FLAGS } from './hash-file.ts';
@@ -69,6 +68,8 @@ const SMALL_BACKLOG_BYTES = 4 * 1024 * 1024;
 /** Small files that one message carries to a thread. */
 const BATCH = 64;
 const BATCH_BYTES = 2 * 1024 * 1024;
+/** Ids fit in the 32-bit cell that a thread watches. */
+const MAX_ID = 0x7fffffff;
 /** A read lease makes a writer wait; with this many files open at once none waits long. */
 const OPEN_AT_ONCE = 64;
 
@@ -134,7 +135,7 @@ export class HashPool implements AsyncDisposable {
     if (options.range !== undefined) return options.range.end - options.range.start;
     if (options.size !== undefined) return options.size;
     try {
-      return (await stat(path)).size;
+      return (await lstat(path)).size;
     } catch (cause) {
       throw new FileFault(faultKind(cause), path, { cause });
     }
@@ -164,7 +165,8 @@ export class HashPool implements AsyncDisposable {
     };
     try {
       const answer = await new Promise<HashAnswer>((settle, fail) => {
-        const id = ++this.#lastId;
+        const id = (this.#lastId % MAX_ID) + 1;
+        this.#lastId = id;
         job = {
           id,
           path,
@@ -269,7 +271,9 @@ export class HashPool implements AsyncDisposable {
       batch.push(job);
       bytes += job.bytes;
     }
-    thread.hash(batch.map(({ id, path, fd, algorithms, range }) => ({ id, path, fd, algorithms, range })));
+    const busy = [...this.#threads].filter((other) => other !== thread && other.busy).length;
+    const ahead = this.#queue.length === 0 && busy + 1 < this.#limit;
+    thread.hash(batch.map(({ id, path, fd, algorithms, range }) => ({ id, path, fd, algorithms, range, ahead })));
   }
 
   async #hashHere(): Promise<void> {

@@ -1,8 +1,7 @@
 // One worker thread of the hash pool: started when there is work, ended when there is none for a while.
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { HashTask } from './hash-file.ts';
-import type { FromHashWorker, HashAnswer, ToHashWorker } from './hash-worker.ts';
+import type { FromHashWorker, HashAnswer, WorkerTask } from './hash-worker.ts';
 
 export interface HashThreadEvents {
   readonly idleMs: number;
@@ -18,6 +17,7 @@ const LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 2 } as co
 export class HashThread {
   readonly #worker: Worker;
   readonly #events: HashThreadEvents;
+  readonly #cancelled = new Int32Array(new SharedArrayBuffer(4));
   #batches = 0;
   #idle: NodeJS.Timeout | undefined;
   #ending = false;
@@ -26,7 +26,11 @@ export class HashThread {
   constructor(events: HashThreadEvents) {
     this.#events = events;
     const file = new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url);
-    this.#worker = new Worker(file, { name: 'touchstone-hash', resourceLimits: LIMITS });
+    this.#worker = new Worker(file, {
+      name: 'touchstone-hash',
+      resourceLimits: LIMITS,
+      workerData: { cancelled: this.#cancelled },
+    });
     this.#worker.on('message', (message: FromHashWorker) => {
       this.#received(message);
     });
@@ -43,17 +47,17 @@ export class HashThread {
     return this.#batches > 0 || this.#ending;
   }
 
-  hash(batch: readonly (HashTask & { readonly id: number })[]): void {
+  hash(batch: readonly WorkerTask[]): void {
     clearTimeout(this.#idle);
     this.#batches++;
     this.#worker.ref();
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-    this.#worker.postMessage({ batch } satisfies ToHashWorker);
+    this.#worker.postMessage(batch);
   }
 
+  /** Ends the hashing of one file at its next block; of several cancelled at once the last is sure to end early. */
   cancel(id: number): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-    this.#worker.postMessage({ cancel: id } satisfies ToHashWorker);
+    Atomics.store(this.#cancelled, 0, id);
   }
 
   async end(): Promise<void> {

@@ -1,12 +1,15 @@
 // The thread that hashes: takes batches of tasks, answers with outcomes, tells of progress, stops when told to.
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { FaultKind } from './fault.ts';
 import { FileFault } from './fault.ts';
-import { Blocks, HashCancelled, hashOne, workerIo } from './hash-file.ts';
+import { Blocks, HashCancelled, hashOne, aheadIo, blockingIo } from './hash-file.ts';
 import type { HashTask } from './hash-file.ts';
 
-export type ToHashWorker =
-  { readonly batch: readonly (HashTask & { readonly id: number })[] } | { readonly cancel: number };
+export interface WorkerTask extends HashTask {
+  readonly id: number;
+  /** A processor is free to read ahead. */
+  readonly ahead: boolean;
+}
 
 /** `digests` arrive as plain Uint8Array: that is what a message makes of a Buffer. */
 export type HashAnswer =
@@ -23,14 +26,11 @@ const PROGRESS_BYTES = 8 * 1024 * 1024;
 const port = parentPort;
 if (port === null) throw new TypeError('hash-worker.ts runs only as a worker thread');
 
-const current = new Set<number>();
-const cancelled = new Set<number>();
+// Shared with the pool, because a thread that reads with blocking calls hears no messages.
+const given = workerData as { readonly cancelled: Int32Array };
 const blocks = new Blocks();
 
-async function answer(
-  task: HashTask & { readonly id: number },
-  tell: (message: FromHashWorker) => void,
-): Promise<HashAnswer> {
+async function answer(task: WorkerTask, tell: (message: FromHashWorker) => void): Promise<HashAnswer> {
   const { id } = task;
   let untold = 0;
   const onBytes = (bytes: number): void => {
@@ -40,21 +40,20 @@ async function answer(
     untold = 0;
   };
   try {
-    const { size, digests } = await hashOne(task, workerIo, blocks, { onBytes, isCancelled: () => cancelled.has(id) });
+    const { size, digests } = await hashOne(task, task.ahead ? aheadIo : blockingIo, blocks, {
+      onBytes,
+      isCancelled: () => Atomics.load(given.cancelled, 0) === id,
+    });
     return { id, size, digests };
   } catch (error) {
     if (error instanceof FileFault) return { id, fault: error.kind };
     if (error instanceof HashCancelled) return { id, cancelled: true };
     return { id, bug: error };
-  } finally {
-    current.delete(id);
-    cancelled.delete(id);
   }
 }
 
-async function run(batch: readonly (HashTask & { readonly id: number })[]): Promise<void> {
+async function run(batch: readonly WorkerTask[]): Promise<void> {
   const answers: HashAnswer[] = [];
-  for (const task of batch) current.add(task.id);
   for (const task of batch) {
     answers.push(
       await answer(task, (message) => {
@@ -65,7 +64,6 @@ async function run(batch: readonly (HashTask & { readonly id: number })[]): Prom
   port?.postMessage({ answers } satisfies FromHashWorker);
 }
 
-port.on('message', (message: ToHashWorker) => {
-  if ('batch' in message) void run(message.batch);
-  else if (current.has(message.cancel)) cancelled.add(message.cancel);
+port.on('message', (batch: readonly WorkerTask[]) => {
+  void run(batch);
 });
