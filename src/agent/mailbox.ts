@@ -9,9 +9,10 @@ export class Mailbox {
     this.#onError = onError;
   }
 
-  /** Puts `work` behind everything that was put before. After close nothing new begins. */
-  put(work: () => Promise<void>): void {
+  /** Puts `work` behind everything that was put before; resolves when it was done, failed or (after close) dropped. */
+  async put(work: () => Promise<void>): Promise<void> {
     this.#last = this.#after(this.#last, work);
+    return this.#last;
   }
 
   async #after(before: Promise<void>, work: () => Promise<void>): Promise<void> {

@@ -26,13 +26,13 @@ describe('the mailbox', () => {
     const seen: string[] = [];
     const box = new Mailbox((error) => seen.push(`failed ${String(error)}`));
     const gate = Promise.withResolvers<void>();
-    box.put(async () => {
+    void box.put(async () => {
       await gate.promise;
       seen.push('first');
       throw new Error('x');
     });
     const second = Promise.withResolvers<void>();
-    box.put(async () => {
+    void box.put(async () => {
       seen.push('second');
       second.resolve();
       await Promise.resolve();
@@ -46,11 +46,11 @@ describe('the mailbox', () => {
     const seen: string[] = [];
     const gate = Promise.withResolvers<void>();
     const box = new Mailbox(() => seen.push('failed'));
-    box.put(async () => {
+    void box.put(async () => {
       await gate.promise;
       seen.push('ran');
     });
-    box.put(async () => {
+    void box.put(async () => {
       seen.push('never');
       await Promise.resolve();
     });

@@ -1,0 +1,126 @@
+// Carries out commands: marked as started first, reported at the end, never run again by itself.
+import { MAX_REPORTS } from '../evidence/claims.ts';
+import type { Report } from '../evidence/claims.ts';
+import type { Command, CommandBody } from '../protocol/messages.ts';
+import { TouchstoneError } from '../errors.ts';
+import type { Journal, SlotRow } from '../store/journal.ts';
+import type { CommandDesk } from './command-desk.ts';
+import type { AgentLog } from './log.ts';
+
+/** How a command ended, in the words of a report. `rule` is `done`, or the rule that was broken. */
+export interface Outcome {
+  readonly kind: Report['kind'];
+  readonly rule: string;
+  readonly detail: string;
+}
+
+type Install = Extract<CommandBody, { kind: 'install' }>;
+
+export interface CommandRunnerParts {
+  readonly journal: Pick<Journal, 'reports' | 'addReport' | 'started' | 'setStarted' | 'slots' | 'setSlot'>;
+  readonly desk: CommandDesk;
+  /** 16 bytes: this agent start. */
+  readonly session: Buffer;
+  readonly log: AgentLog;
+  /** Device time, ms. */
+  now(): number;
+  hasSlot(slot: string): boolean;
+  install(body: Install, row: SlotRow): Promise<Outcome>;
+  measureAll(): Promise<Outcome>;
+}
+
+/** Places kept for what is no outcome of a command. */
+const SPARE_REPORTS = 8;
+const DETAIL_MAX = 2048;
+
+/** Text of others as a report may carry it. */
+function reportText(text: string): string {
+  const clean = text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, DETAIL_MAX);
+  return clean === '' ? '-' : clean;
+}
+
+/** The outcome of an operation that failed. A missing TPM or journal ends the agent instead: nothing it says then can be kept. */
+function failureOutcome(error: unknown): Outcome {
+  const final = !(error instanceof TouchstoneError) || /^(?:TPM|STORE)_/.test(error.code);
+  if (final) throw error;
+  return { kind: 'command', rule: 'failed', detail: `${error.code}: ${error.message}` };
+}
+
+export class CommandRunner {
+  readonly #parts: CommandRunnerParts;
+
+  constructor(parts: CommandRunnerParts) {
+    this.#parts = parts;
+  }
+
+  async #report(id: string, slot: string | null, outcome: Outcome): Promise<void> {
+    const { journal, session, now } = this.#parts;
+    const detail = reportText(outcome.detail);
+    await journal.addReport({ session, kind: outcome.kind, rule: outcome.rule, slot, subject: id, detail, at: now() });
+  }
+
+  /** On start: a command that a cut left unfinished is reported, not run again. */
+  async recover(): Promise<void> {
+    const { journal, log } = this.#parts;
+    const started = await journal.started();
+    if (started === null) return;
+    const reports = await journal.reports();
+    // The cut may also have come between the report and the end of the mark.
+    if (!reports.some((report) => report.subject === started.id)) {
+      const detail = 'the agent or the power was cut while the command was carried out';
+      await this.#report(started.id, started.slot, { kind: 'interrupted', rule: 'interrupted', detail });
+      log.write(
+        'warning',
+        'command-interrupted',
+        `command ${started.id} was interrupted; it is not run again by itself`,
+      );
+    }
+    await journal.setStarted(null);
+  }
+
+  /** Judges and carries out an authentic command. True when something was done that the controller should hear of. */
+  async run(command: Command): Promise<boolean> {
+    const { journal, desk, log } = this.#parts;
+    const reports = await journal.reports();
+    const judgement = desk.judge(command, reports, reports.length >= MAX_REPORTS - SPARE_REPORTS);
+    if (!judgement.take) {
+      if (!judgement.silent) log.write('warning', 'command-ignored', `command ignored: ${judgement.why}`);
+      return false;
+    }
+    const { body, id } = command;
+    const slot = body.kind === 'install' ? body.slot : null;
+    await journal.setStarted({ id, slot });
+    log.write('info', 'command-started', `command ${id}: ${body.kind}${slot === null ? '' : ` into slot ${slot}`}`);
+    const outcome = await this.#carryOut(body);
+    await this.#report(id, slot, outcome);
+    await journal.setStarted(null);
+    log.write(
+      outcome.kind === 'refused' ? 'warning' : 'info',
+      'command-ended',
+      `command ${id}: ${outcome.rule}: ${outcome.detail}`,
+    );
+    return true;
+  }
+
+  async #carryOut(body: CommandBody): Promise<Outcome> {
+    try {
+      return body.kind === 'measure' ? await this.#parts.measureAll() : await this.#install(body);
+    } catch (error) {
+      return failureOutcome(error);
+    }
+  }
+
+  async #install(body: Install): Promise<Outcome> {
+    const { journal, hasSlot, install } = this.#parts;
+    if (!hasSlot(body.slot)) return { kind: 'command', rule: 'failed', detail: `the profile has no slot ${body.slot}` };
+    const row = (await journal.slots()).find((one) => one.slot === body.slot) ?? null;
+    if (row !== null && body.order <= row.order) {
+      const detail = `order ${body.order} is not above ${row.order}, the last one taken for slot ${body.slot}`;
+      return { kind: 'command', rule: 'superseded-order', detail };
+    }
+    const empty = { active: null, previous: null, staged: null, securityVersion: 0 };
+    const next: SlotRow = { ...empty, ...row, slot: body.slot, order: body.order };
+    await journal.setSlot(next);
+    return install(body, next);
+  }
+}

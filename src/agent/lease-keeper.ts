@@ -1,0 +1,69 @@
+// The lease on a device: which results count, what they grant, and what is left of it.
+import { fromHex, toHex } from '../bytes/text.ts';
+import type { ResultStatement } from '../protocol/messages.ts';
+import type { Journal, SentEvidence } from '../store/journal.ts';
+import type { Tpm } from '../tpm/port.ts';
+import { leaseNow } from './lease.ts';
+import type { LeaseNow } from './lease.ts';
+
+export type ResultJudgement =
+  { readonly taken: true; readonly lease: boolean } | { readonly taken: false; readonly why: string };
+
+export interface LeaseKeeperParts {
+  readonly journal: Pick<Journal, 'lease' | 'setLease' | 'remember' | 'recall' | 'acknowledge'>;
+  readonly tpm: Pick<Tpm, 'readClock'>;
+  readonly fleetId: string;
+  readonly deviceId: string;
+  /** 16 bytes: this agent start. */
+  readonly session: Buffer;
+}
+
+/** Only these words keep a model running; with any other verdict the lease ends at once, whatever the result grants. */
+const GRANTING: ReadonlySet<string> = new Set(['affirming', 'warning']);
+
+export class LeaseKeeper {
+  readonly #parts: LeaseKeeperParts;
+  #sent = 0;
+  #answered = 0;
+  #verdict: string | null = null;
+
+  constructor(parts: LeaseKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Status of the newest result taken in this session. */
+  get verdict(): string | null {
+    return this.#verdict;
+  }
+
+  /** Before evidence is sent: only what is remembered can be answered. */
+  async remember(sent: Omit<SentEvidence, 'session' | 'order'>): Promise<void> {
+    this.#sent += 1;
+    await this.#parts.journal.remember({ ...sent, session: this.#parts.session, order: this.#sent });
+  }
+
+  /**
+   * Takes an authentic result. Acknowledgements count whenever the evidence is remembered; the lease only when that evidence is of
+   * this session and not older than the last one answered, so that no kept result brings back an older verdict.
+   */
+  async take(result: ResultStatement): Promise<ResultJudgement> {
+    const { journal, fleetId, deviceId, session } = this.#parts;
+    if (result.fleetId !== fleetId || result.deviceId !== deviceId)
+      return { taken: false, why: 'it is for another device' };
+    const sent = await journal.recall(fromHex(result.evidence));
+    if (sent === null) return { taken: false, why: 'it answers no evidence of this device' };
+    await journal.acknowledge(result.acknowledged.map(({ session: of, n }) => ({ session: fromHex(of), n })));
+    if (toHex(sent.session) !== toHex(session) || sent.order < this.#answered) return { taken: true, lease: false };
+    this.#answered = sent.order;
+    this.#verdict = result.status;
+    const leaseForMs = GRANTING.has(result.status) ? result.leaseForMs : 0;
+    await journal.setLease({ from: sent, leaseForMs, status: result.status });
+    return { taken: true, lease: true };
+  }
+
+  /** What is left now, by the TPM's own clock. */
+  async now(): Promise<LeaseNow> {
+    const [lease, clock] = await Promise.all([this.#parts.journal.lease(), this.#parts.tpm.readClock()]);
+    return leaseNow(lease, clock);
+  }
+}

@@ -1,0 +1,60 @@
+// Keeps STATE/status.json true: what the slots may be used for, until when, and that somebody still measures.
+import { join } from 'node:path';
+import { toHex } from '../bytes/text.ts';
+import { writeFileDurably } from '../files/durable.ts';
+import type { LeaseNow } from './lease.ts';
+import type { MachineNow } from './machine.ts';
+import type { SlotKeeper } from './slot-keeper.ts';
+import { slotState } from './slot-policy.ts';
+import type { AgentStatus, SlotStatus } from './status.ts';
+
+export interface StatusWriterParts {
+  readonly stateDir: string;
+  readonly deviceId: string;
+  readonly fleetId: string;
+  readonly agent: string;
+  /** ms after which a status that was not written again is not believed: two full passes and some. */
+  readonly validMs: number;
+  readonly keeper: SlotKeeper;
+  machine(): Promise<MachineNow>;
+}
+
+function rowsOf(keeper: SlotKeeper, lease: LeaseNow, uptime: number): SlotStatus[] {
+  const expired: LeaseNow = { state: 'expired', sinceMs: 0, status: lease.state === 'running' ? lease.status : 'none' };
+  return keeper.states(lease).map(({ known, state }) => ({
+    slot: known.slot.name,
+    use: state.use,
+    why: state.why,
+    release: known.event.release === null ? null : toHex(known.event.release),
+    version: known.expected?.passport.version ?? null,
+    leaseUntil: lease.state === 'running' ? uptime + Math.floor(lease.leftMs) : null,
+    afterLease: slotState(known.slot, known.found, expired).use,
+  }));
+}
+
+export class StatusWriter {
+  readonly #parts: StatusWriterParts;
+
+  constructor(parts: StatusWriterParts) {
+    this.#parts = parts;
+  }
+
+  /** Writes STATE/status.json durably and as a whole. */
+  async write(lease: LeaseNow, verdict: string | null): Promise<AgentStatus> {
+    const { stateDir, deviceId, fleetId, agent, validMs, keeper } = this.#parts;
+    const { bootId, uptime } = await this.#parts.machine();
+    const status: AgentStatus = {
+      v: 1,
+      bootId,
+      writtenAt: uptime,
+      validUntil: uptime + validMs,
+      deviceId,
+      fleetId,
+      agent,
+      verdict,
+      slots: rowsOf(keeper, lease, uptime),
+    };
+    await writeFileDurably(join(stateDir, 'status.json'), Buffer.from(`${JSON.stringify(status, null, 2)}\n`), 0o644);
+    return status;
+  }
+}
