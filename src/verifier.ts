@@ -1,0 +1,13 @@
+// touchstone/verifier: judge evidence anywhere, without a TPM, a network or native code.
+export { appraise } from './verifier/appraise.ts';
+export type {
+  Appraisal,
+  AppraisalInput,
+  AppraisalPolicy,
+  LogState,
+  ReferenceRelease,
+  ReferenceValues,
+  RowState,
+  SlotLogState,
+  TrustedEndorsement,
+} from './verifier/types.ts';

@@ -1,0 +1,181 @@
+// Appraisal: evidence, endorsement, reference values, policy and time in; a verdict with all findings out. Pure.
+import { sha256, SHA256_BYTES } from '../crypto/digest.ts';
+import { WireError } from '../errors.ts';
+import { decodeClaims } from '../evidence/claims-codec.ts';
+import type { Claims } from '../evidence/claims.ts';
+import { readChallenge } from '../protocol/challenge.ts';
+import { decodeEvidence } from '../protocol/codec.ts';
+import type { Challenge } from '../protocol/messages.ts';
+import type { RuleId } from '../rules/catalogue.ts';
+import type { Status } from '../rules/finding.ts';
+import { assuranceOf } from './assurance.ts';
+import { readAttestHeader, readQuoteInfo, readSignature } from './attest.ts';
+import { checks as allChecks } from './checks.ts';
+import type { Checks } from './checks.ts';
+import type { Asked, Check, Expected, Explained, Quoted, VerifiedQuote } from './contexts.ts';
+import { readEvent } from './event-reader.ts';
+import { Findings } from './findings.ts';
+import { readLog } from './log-reader.ts';
+import { foldLog } from './log-state.ts';
+import { contentDigests, replay } from './replay.ts';
+import { clockWentBack } from './tpm-history.ts';
+import type { Appraisal, AppraisalInput, LogState, RowState } from './types.ts';
+
+const ZERO_PCR: Uint8Array = new Uint8Array(SHA256_BYTES);
+
+/** True when every check of the stage was content. */
+function passes<Context>(list: readonly Check<Context>[], context: Context, findings: Findings): boolean {
+  for (const { run } of list) run(context, findings);
+  return !findings.any;
+}
+
+/** What `read` gives; null when the bytes are not of their format, which is then a finding and ends the appraisal. */
+function readOr<T>(read: () => T, rule: RuleId, status: Status, findings: Findings): T | null {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof WireError)) throw cause;
+    findings.add(rule, status, 'device', 'bytes of the declared format', cause.message, 'fleet');
+    return null;
+  }
+}
+
+/** What is known of the evidence when the appraisal ends, however early. */
+interface Known {
+  readonly evidence: Uint8Array;
+  challenge: Challenge | null;
+  claims: Claims | null;
+  authentic: boolean;
+}
+
+function refusal(known: Known, findings: Findings): Appraisal {
+  return {
+    accepted: false,
+    authentic: known.authentic,
+    status: findings.status,
+    assurance: 'A0',
+    slots: [],
+    findings: findings.list(),
+    evidenceDigest: sha256(known.evidence),
+    challenge: known.challenge,
+    claims: known.claims,
+    next: null,
+  };
+}
+
+function readAsked(input: AppraisalInput, known: Known, findings: Findings): Asked | null {
+  return readOr(
+    () => {
+      const message = decodeEvidence(input.evidence);
+      const challenge = readChallenge(message.challenge);
+      known.challenge = challenge;
+      return { input, message, challenge };
+    },
+    'evidence-malformed',
+    'none',
+    findings,
+  );
+}
+
+/** The log as received: in the message, or its parts joined (the quote binds its digest either way). */
+function logBytes({ input, message }: Asked): Uint8Array {
+  return message.log instanceof Uint8Array ? message.log : (input.log ?? new Uint8Array());
+}
+
+function readExplained(quoted: Quoted, known: Known, findings: Findings): Explained | null {
+  const quote: VerifiedQuote = { ...quoted.header, verified: 'quote' };
+  const fault = 'contraindicated';
+  const info = readOr(() => readQuoteInfo(quote.attested), 'quote-malformed', fault, findings);
+  const claims = readOr(() => decodeClaims(quoted.message.claims), 'claims-malformed', fault, findings);
+  known.claims = claims;
+  const log = readOr(
+    () => {
+      const records = readLog(quoted.log);
+      return { records, events: records.map(({ content }) => readEvent(content)) };
+    },
+    'log-malformed',
+    fault,
+    findings,
+  );
+  if (info === null || claims === null || log === null) return null;
+  const { input, message, challenge } = quoted;
+  const base = claims.logFrom === 1 ? null : input.row.log;
+  const replayed = replay(base?.pcr ?? ZERO_PCR, log.records, log.events);
+  return {
+    input,
+    message,
+    challenge,
+    quote,
+    info,
+    claims,
+    ...log,
+    base,
+    contentDigests: contentDigests(log.records),
+    replayed,
+  };
+}
+
+function toExpected({ input, challenge, quote, claims, base, events, replayed }: Explained): Expected {
+  const { reference, endorsement } = input;
+  const { deviceId } = endorsement.endorsement;
+  const reader = { deviceId, session: claims.session, epoch: quote, reference };
+  const state = foldLog(base, events, Buffer.from(replayed, 'latin1'), reader);
+  const others = challenge.pcrs.filter((pcr) => pcr !== reference.profile.eventPcr);
+  const bootPcrs = new Map(others.map((pcr, i) => [pcr, claims.bootPcrs[i] ?? ZERO_PCR]));
+  return { input, quote, claims, state, bootPcrs };
+}
+
+/** The row after accepting. What went back stays remembered, so that the finding stays until somebody looks. */
+function nextRow({ row }: AppraisalInput, quote: VerifiedQuote, log: LogState): RowState {
+  return {
+    generation: row.generation + 1,
+    log,
+    clock: clockWentBack(quote, row) ? row.clock : quote.clock,
+    maxResetCount: Math.max(row.maxResetCount, quote.resetCount),
+  };
+}
+
+function accepted(expected: Expected, known: Known, findings: Findings): Appraisal {
+  const { input, quote, state } = expected;
+  const slots = input.reference.profile.slots.map(({ name }) => ({ slot: name, status: findings.of(name) }));
+  return {
+    ...refusal(known, findings),
+    accepted: true,
+    assurance: assuranceOf(expected, findings),
+    slots,
+    next: nextRow(input, quote, state),
+  };
+}
+
+/** `appraise` with a list of checks of the caller's: for the test that takes each check away in turn. */
+export function appraiseWith(checks: Checks, input: AppraisalInput): Appraisal {
+  const findings = new Findings();
+  const known: Known = { evidence: input.evidence, challenge: null, claims: null, authentic: false };
+  const asked = readAsked(input, known, findings);
+  if (asked === null || !passes(checks.asked, asked, findings)) return refusal(known, findings);
+
+  const signature = readOr(() => readSignature(asked.message.signature), 'quote-signature', 'none', findings);
+  if (signature === null) return refusal(known, findings);
+  const signed = { ...asked, signature };
+  if (!passes(checks.signed, signed, findings)) return refusal(known, findings);
+
+  const header = readOr(() => readAttestHeader(asked.message.attest), 'quote-malformed', 'none', findings);
+  if (header === null) return refusal(known, findings);
+  const quoted = { ...signed, header, log: logBytes(asked) };
+  if (!passes(checks.quoted, quoted, findings)) return refusal(known, findings);
+  known.authentic = true;
+
+  const explained = readExplained(quoted, known, findings);
+  if (explained === null || !passes(checks.explained, explained, findings)) return refusal(known, findings);
+  const expected = toExpected(explained);
+  passes(checks.expected, expected, findings);
+  return accepted(expected, known, findings);
+}
+
+/**
+ * Judges one evidence message. Never throws for what the evidence is: that is a finding. `accepted` says whether the row may
+ * advance to `next` (compare-and-set on `generation`); `status` whether the device is trusted.
+ */
+export function appraise(input: AppraisalInput): Appraisal {
+  return appraiseWith(allChecks, input);
+}

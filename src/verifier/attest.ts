@@ -1,0 +1,154 @@
+// A quote as the TPM signed it, read just so far as each check may rely on what the checks before it proved.
+import { verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { Reader } from '../bytes/wire.ts';
+import type { Epoch } from '../tpm/port.ts';
+
+/** What every TPMS_ATTEST begins with (Part 2, 10.12.8), whatever its type. */
+export interface AttestHeader extends Epoch {
+  readonly magic: number;
+  readonly type: number;
+  readonly qualifiedSigner: Buffer;
+  readonly extraData: Buffer;
+  /** ms of powered time. */
+  readonly clock: bigint;
+  readonly safe: boolean;
+  /** What follows firmwareVersion: TPMU_ATTEST, unread. */
+  readonly attested: Buffer;
+}
+
+/** TPMS_QUOTE_INFO, Part 2, 10.12.1. */
+export interface QuoteInfo {
+  /** Selected PCRs by bank (TPM_ALG_ID), in the order quoted. */
+  readonly selection: readonly { readonly bank: number; readonly pcrs: readonly number[] }[];
+  readonly pcrDigest: Buffer;
+}
+
+/** TPMT_SIGNATURE, Part 2, 11.3.4: ECDSA as DER, RSASSA as it is. */
+export interface TpmSignature {
+  readonly scheme: number;
+  readonly hash: number;
+  readonly bytes: Buffer;
+}
+
+const MAX_BANKS = 16;
+const SELECT_BYTES = 3;
+const ALG_RSASSA = 0x0014;
+const ALG_ECDSA = 0x0018;
+
+const DIGESTS: ReadonlyMap<number, string> = new Map([
+  [0x0004, 'sha1'],
+  [0x000b, 'sha256'],
+  [0x000c, 'sha384'],
+  [0x000d, 'sha512'],
+]);
+
+function buffer2b(from: Reader, field: string, max: number): Buffer {
+  from.path = field;
+  const size = from.uint(2);
+  if (size > max) from.fail('WIRE_LIMIT', `size ${size}, at most ${max}`);
+  return from.take(size);
+}
+
+/** Errors: WireError. */
+export function readAttestHeader(attest: Uint8Array): AttestHeader {
+  const from = new Reader(attest, 'attest');
+  const magic = from.uint(4);
+  const type = from.uint(2);
+  const qualifiedSigner = buffer2b(from, 'attest.qualifiedSigner', 66);
+  const extraData = buffer2b(from, 'attest.extraData', 66);
+  from.path = 'attest.clockInfo';
+  const clock = from.big64();
+  const resetCount = from.uint(4);
+  const restartCount = from.uint(4);
+  const safe = from.uint(1);
+  if (safe > 1) from.fail('WIRE_RANGE', `safe is ${safe}, must be 0 or 1`);
+  from.path = 'attest.firmwareVersion';
+  from.big64();
+  const attested = from.rest();
+  return { magic, type, qualifiedSigner, extraData, clock, resetCount, restartCount, safe: safe === 1, attested };
+}
+
+function pcrsOf(bitmap: Uint8Array): number[] {
+  const pcrs: number[] = [];
+  for (let pcr = 0; pcr < bitmap.length * 8; pcr++) {
+    if (((bitmap[pcr >> 3] ?? 0) & (1 << (pcr & 7))) !== 0) pcrs.push(pcr);
+  }
+  return pcrs;
+}
+
+/** Reads what a quote attests; `attested` must be filled by it. Errors: WireError. */
+export function readQuoteInfo(attested: Uint8Array): QuoteInfo {
+  const from = new Reader(attested, 'quote.pcrSelect');
+  const banks = from.uint(4);
+  if (banks > MAX_BANKS) from.fail('WIRE_LIMIT', `${banks} banks, at most ${MAX_BANKS}`);
+  const selection: { bank: number; pcrs: number[] }[] = [];
+  for (let i = 0; i < banks; i++) {
+    const bank = from.uint(2);
+    const size = from.uint(1);
+    if (size !== SELECT_BYTES) from.fail('WIRE_RANGE', `sizeofSelect ${size}, must be ${SELECT_BYTES}`);
+    selection.push({ bank, pcrs: pcrsOf(from.take(size)) });
+  }
+  const pcrDigest = buffer2b(from, 'quote.pcrDigest', 64);
+  from.end();
+  return { selection, pcrDigest };
+}
+
+/** DER INTEGER of an unsigned big-endian number. */
+function derInteger(value: Buffer): Buffer {
+  let start = 0;
+  while (start < value.length - 1 && value[start] === 0) start++;
+  const body = value.length === 0 ? Buffer.from([0]) : value.subarray(start);
+  const sign = ((body[0] ?? 0) & 0x80) === 0 ? [] : [0];
+  return Buffer.from([2, body.length + sign.length, ...sign, ...body]);
+}
+
+/** Ecdsa-Sig-Value in DER: node:crypto verifies it a third faster than r‖s. */
+function derSignature(r: Buffer, s: Buffer): Buffer {
+  const body = [...derInteger(r), ...derInteger(s)];
+  const head = body.length < 128 ? [0x30, body.length] : [0x30, 0x81, body.length];
+  return Buffer.from([...head, ...body]);
+}
+
+/** Errors: WireError, also for schemes other than ECDSA and RSASSA. */
+export function readSignature(bytes: Uint8Array): TpmSignature {
+  const from = new Reader(bytes, 'signature');
+  const scheme = from.uint(2);
+  const hash = from.uint(2);
+  if (scheme === ALG_ECDSA) {
+    const r = buffer2b(from, 'signature.r', 66);
+    const s = buffer2b(from, 'signature.s', 66);
+    from.end();
+    return { scheme, hash, bytes: derSignature(r, s) };
+  }
+  if (scheme !== ALG_RSASSA) from.fail('WIRE_RANGE', `scheme 0x${scheme.toString(16)} is neither ECDSA nor RSASSA`);
+  const value = buffer2b(from, 'signature.sig', 512);
+  from.end();
+  return { scheme, hash, bytes: value };
+}
+
+/** True when `key` made `signature` over `attest`; false for anything else, key and scheme that do not fit included. */
+export function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): boolean {
+  const digest = DIGESTS.get(signature.hash);
+  const fits = key.asymmetricKeyType === (signature.scheme === ALG_ECDSA ? 'ec' : 'rsa');
+  if (digest === undefined || !fits) return false;
+  try {
+    return verify(digest, attest, key, signature.bytes);
+  } catch {
+    return false;
+  }
+}
+
+const STRONG_CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
+
+/** What is too weak about this signature; null when nothing is. */
+export function weakness(key: KeyObject, signature: TpmSignature): string | null {
+  const details = key.asymmetricKeyDetails;
+  const digest = DIGESTS.get(signature.hash);
+  if (digest === undefined || digest === 'sha1') return digest ?? `hash 0x${signature.hash.toString(16)}`;
+  if (key.asymmetricKeyType === 'ec') {
+    return STRONG_CURVES.has(details?.namedCurve ?? '') ? null : `curve ${details?.namedCurve ?? 'unknown'}`;
+  }
+  const bits = details?.modulusLength ?? 0;
+  return key.asymmetricKeyType === 'rsa' && bits >= 2048 ? null : `${key.asymmetricKeyType ?? 'unknown'} ${bits}`;
+}

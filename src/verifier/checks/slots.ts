@@ -1,0 +1,146 @@
+// Checks of the slots: is what each slot holds what a publisher signed for it, now and during the whole log?
+import { shortHex, toHex } from '../../bytes/text.ts';
+import type { RuleId } from '../../rules/catalogue.ts';
+import type { Check, Expected } from '../contexts.ts';
+import type { Findings } from '../findings.ts';
+import { sameBytes } from '../same-bytes.ts';
+import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isWrong, releaseOf } from '../slot-judgement.ts';
+import type { ReferenceSlot } from '../slot-judgement.ts';
+import type { ReferenceRelease, SlotLogState } from '../types.ts';
+
+/** At most this many differing files of a slot become findings of their own. */
+const MAX_FILES = 16;
+
+interface Measured {
+  readonly slot: ReferenceSlot;
+  readonly held: SlotLogState;
+  readonly release: ReferenceRelease | undefined;
+}
+
+const hexOrAbsent = (digest: Uint8Array | null): string => (digest === null ? 'absent' : toHex(digest));
+
+function heldBy({ state }: Expected, name: string): SlotLogState | undefined {
+  return state.slots.find(({ slot }) => slot === name);
+}
+
+/** A check of each profile slot that the log measured. */
+function ofMeasured(
+  name: string,
+  judge: (slot: Measured, findings: Findings, context: Expected) => void,
+): Check<Expected> {
+  return {
+    name,
+    run: (context, findings) => {
+      const { reference } = context.input;
+      for (const slot of reference.profile.slots) {
+        const held = heldBy(context, slot.name);
+        if (held !== undefined) judge({ slot, held, release: releaseOf(held, reference) }, findings, context);
+      }
+    },
+  };
+}
+
+/** A check of each slot that holds a release we know: `wrong` returns expected and found, or null. */
+function ofRelease(
+  rule: RuleId,
+  wrong: (slot: Measured & { release: ReferenceRelease }, context: Expected) => readonly [string, string] | null,
+): Check<Expected> {
+  return ofMeasured(rule, (measured, findings, context) => {
+    const { release, slot } = measured;
+    const texts = release === undefined ? null : wrong({ ...measured, release }, context);
+    if (texts === null || release === undefined) return;
+    findings.add(rule, 'contraindicated', slot.name, texts[0], texts[1], release.signedBy);
+  });
+}
+
+function addWrongFiles({ slot, held, release }: Measured, findings: Findings): void {
+  const source = release?.signedBy ?? 'fleet';
+  for (const { path, expected, found } of held.differing.slice(0, MAX_FILES)) {
+    const texts = [`${path}: ${hexOrAbsent(expected)}`, `${path}: ${hexOrAbsent(found)}`] as const;
+    findings.add('model-bytes', 'contraindicated', slot.name, ...texts, source);
+  }
+  const more = Math.max(0, held.differing.length - MAX_FILES) + held.more;
+  if (more === 0 && held.differing.length > 0) return;
+  const expected = release === undefined ? 'no differing file' : `manifest ${toHex(release.manifest)}`;
+  const found = `manifest ${toHex(held.manifest)}${more > 0 ? `, ${more} more differing files` : ''}`;
+  findings.add('model-bytes', 'contraindicated', slot.name, expected, found, source);
+}
+
+export const slotChecks: readonly Check<Expected>[] = [
+  {
+    name: 'slot-unknown',
+    run: ({ state, input }, findings) => {
+      const known = input.reference.profile.slots.map(({ name }) => name);
+      for (const { slot } of state.slots) {
+        if (known.includes(slot)) continue;
+        findings.add('slot-unknown', 'contraindicated', slot, `one of ${known.join(', ')}`, slot, 'profile');
+      }
+    },
+  },
+  {
+    name: 'slot-unmeasured',
+    run: (context, findings) => {
+      for (const { name, required } of context.input.reference.profile.slots) {
+        if (heldBy(context, name) !== undefined) continue;
+        const status = required ? 'contraindicated' : 'none';
+        findings.add('slot-unmeasured', status, name, 'a measurement in this log', 'none', 'profile');
+      }
+    },
+  },
+  ofMeasured('slot-empty', ({ slot, held }, findings) => {
+    if (!slot.required || held.release !== null) return;
+    findings.add('slot-empty', 'contraindicated', slot.name, 'a release', 'none', 'profile');
+  }),
+  ofMeasured('model-unsigned', ({ slot, held }, findings) => {
+    if (!holdsUnsignedFiles(held)) return;
+    const found = `files with manifest ${toHex(held.manifest)}`;
+    findings.add('model-unsigned', 'contraindicated', slot.name, 'no files without a release', found, 'fleet');
+  }),
+  ofMeasured('release-unknown', ({ slot, held, release }, findings) => {
+    if (held.release === null || release !== undefined) return;
+    findings.add('release-unknown', 'contraindicated', slot.name, 'a known release', toHex(held.release), 'fleet');
+  }),
+  ofRelease('release-withdrawn', ({ release }) =>
+    release.withdrawn ? ['a release that is not withdrawn', `${release.version} (${shortHex(release.id)})`] : null,
+  ),
+  ofRelease('release-role', ({ release, slot }) =>
+    release.slotRole === slot.role ? null : [`role ${slot.role}`, `role ${release.slotRole}`],
+  ),
+  ofRelease('release-model', ({ release, slot }) =>
+    slot.modelIds.includes(release.modelId) ? null : [`one of ${slot.modelIds.join(', ')}`, release.modelId],
+  ),
+  ofRelease('release-hardware', ({ release }, { input }) => {
+    const { hardwareClass } = input.reference.profile;
+    return release.hardwareClass.includes(hardwareClass)
+      ? null
+      : [`made for ${hardwareClass}`, `made for ${release.hardwareClass.join(', ')}`];
+  }),
+  ofRelease('model-statement', ({ release, held }) =>
+    sameBytes(release.statement, held.statement) ? null : [toHex(release.statement), hexOrAbsent(held.statement)],
+  ),
+  ofMeasured('model-bytes', (measured, findings) => {
+    if (hasWrongBytes(measured.held, measured.release)) addWrongFiles(measured, findings);
+  }),
+  ofMeasured('config-bytes', ({ slot, held }, findings) => {
+    if (!hasWrongConfigs(held, slot)) return;
+    const texts = [hexOrAbsent(slot.configs), hexOrAbsent(held.configs)] as const;
+    findings.add('config-bytes', 'contraindicated', slot.name, ...texts, 'profile');
+  }),
+  ofMeasured('changed-since-boot', ({ slot, held, release }, findings, { input }) => {
+    if (!held.wasWrong || isWrong(held, slot, input.reference)) return;
+    const expected = 'as signed during the whole of this log';
+    const found = 'wrong earlier in this log, right now';
+    findings.add('changed-since-boot', 'warning', slot.name, expected, found, release?.signedBy ?? 'profile');
+  }),
+  {
+    name: 'slot-claims',
+    run: (context, findings) => {
+      for (const { slot, release } of context.claims.slots) {
+        const held = heldBy(context, slot)?.release ?? null;
+        if (sameBytes(held, release)) continue;
+        const expected = `${hexOrAbsent(held)} by the log`;
+        findings.add('slot-claims', 'contraindicated', slot, expected, `${hexOrAbsent(release)} claimed`, 'profile');
+      }
+    },
+  },
+];

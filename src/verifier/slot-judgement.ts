@@ -1,0 +1,48 @@
+// One slot of the log held against profile and releases: the facts that several checks ask for.
+import { toHex } from '../bytes/text.ts';
+import { sha256 } from '../crypto/digest.ts';
+import { sameBytes } from './same-bytes.ts';
+import type { ReferenceRelease, ReferenceValues, SlotLogState } from './types.ts';
+
+export type ReferenceSlot = ReferenceValues['profile']['slots'][number];
+
+/** SHA-256 of the canonical manifest of no files: CBOR []. */
+const EMPTY_MANIFEST: Uint8Array = sha256(Buffer.from([0x80]));
+
+/** What a slot was measured to hold: SlotLogState without the log's memory of it. */
+export type SlotContent = Omit<SlotLogState, 'wasWrong'>;
+
+/** The reference release of a slot's content; undefined when it names none, or one that nobody we trust signed. */
+export function releaseOf(content: SlotContent, reference: ReferenceValues): ReferenceRelease | undefined {
+  return content.release === null ? undefined : reference.releases.get(toHex(content.release));
+}
+
+export function holdsUnsignedFiles(content: SlotContent): boolean {
+  return content.release === null && !sameBytes(content.manifest, EMPTY_MANIFEST);
+}
+
+/** Files differ from the release, by name or only by the digest of the whole. */
+export function hasWrongBytes(content: SlotContent, release: ReferenceRelease | undefined): boolean {
+  if (content.differing.length > 0 || content.more > 0) return true;
+  return release !== undefined && !sameBytes(content.manifest, release.manifest);
+}
+
+export function hasWrongConfigs(content: SlotContent, slot: ReferenceSlot): boolean {
+  if (content.release === null && content.configs === null) return false;
+  return !sameBytes(content.configs, slot.configs);
+}
+
+/** True when this content may not be in this slot. Withdrawal is not among it: it comes later than the content. */
+export function isWrong(content: SlotContent, slot: ReferenceSlot | undefined, reference: ReferenceValues): boolean {
+  if (slot === undefined || hasWrongConfigs(content, slot)) return true;
+  if (content.release === null) return holdsUnsignedFiles(content);
+  const release = releaseOf(content, reference);
+  return (
+    release === undefined ||
+    hasWrongBytes(content, release) ||
+    !sameBytes(content.statement, release.statement) ||
+    release.slotRole !== slot.role ||
+    !slot.modelIds.includes(release.modelId) ||
+    !release.hardwareClass.includes(reference.profile.hardwareClass)
+  );
+}
