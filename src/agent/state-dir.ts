@@ -16,7 +16,6 @@ export async function openStateDir(dir: string): Promise<AsyncDisposable> {
     await file.close();
     throw new ConfigError('CONFIG_INVALID', `another agent runs on ${dir}: stop it first`);
   }
-  await chmod(dir, 0o711);
   return {
     [Symbol.asyncDispose]: async () => file.close(),
   };
