@@ -4,14 +4,7 @@ import { WireError } from '../errors.ts';
 
 /** What our messages are made of. Integers beyond 2^53 are bigint; maps have text keys. */
 export type CborValue =
-  | number
-  | bigint
-  | string
-  | boolean
-  | null
-  | Uint8Array
-  | readonly CborValue[]
-  | { readonly [key: string]: CborValue };
+  number | bigint | string | boolean | null | Uint8Array | readonly CborValue[] | { readonly [key: string]: CborValue };
 
 export interface CborLimits {
   readonly maxBytes: number;
@@ -21,7 +14,11 @@ export interface CborLimits {
 
 export const MESSAGE_LIMITS: CborLimits = { maxBytes: 256 * 1024, maxDepth: 16, maxItems: 65_536 };
 
-const fail = (code: 'WIRE_SHORT' | 'WIRE_LIMIT' | 'WIRE_MALFORMED' | 'WIRE_TRAILING', message: string, offset: number): never => {
+const fail = (
+  code: 'WIRE_SHORT' | 'WIRE_LIMIT' | 'WIRE_MALFORMED' | 'WIRE_TRAILING',
+  message: string,
+  offset: number,
+): never => {
   throw new WireError(code, message, { field: 'cbor', offset });
 };
 
@@ -51,7 +48,8 @@ function assertBounded(bytes: Uint8Array, limits: CborLimits): void {
     else if (major === 5) children = argument * 2;
     else if (major === 6) fail('WIRE_MALFORMED', 'tags are not used here', at);
     if (at > bytes.length) fail('WIRE_SHORT', 'ends inside a string', at);
-    if (children > bytes.length - at) fail('WIRE_SHORT', `announces ${children} items, ${bytes.length - at} bytes left`, at);
+    if (children > bytes.length - at)
+      fail('WIRE_SHORT', `announces ${children} items, ${bytes.length - at} bytes left`, at);
     if (children > 0) {
       if (open.length >= limits.maxDepth) fail('WIRE_LIMIT', `deeper than ${limits.maxDepth}`, at);
       open.push(children);

@@ -28,12 +28,20 @@ export function uint(max: number = Number.MAX_SAFE_INTEGER): Shape<number> {
 
 /** Text of 1 to `max` UTF-16 units without control characters, so that it may be shown and logged. */
 export function text(max: number): Shape<string> {
-  return v.pipe(v.string(), v.minLength(1), v.maxLength(max), v.regex(/^[^\p{Cc}]*$/u, 'control characters are not allowed'));
+  return v.pipe(
+    v.string(),
+    v.minLength(1),
+    v.maxLength(max),
+    v.regex(/^[^\p{Cc}]*$/u, 'control characters are not allowed'),
+  );
 }
 
 /** Lower-case hex of `bytes` bytes. */
 export function hexString(bytes: number): Shape<string> {
-  return v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `must be ${bytes * 2} lower-case hex digits`));
+  return v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `must be ${bytes * 2} lower-case hex digits`),
+  );
 }
 
 /** A slot, role, class or profile name: used in topics, paths and unit names, so one small alphabet for all. */
