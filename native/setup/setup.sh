@@ -42,16 +42,18 @@ install_missing() {
     say "this is not Debian or Ubuntu; please install what these Debian packages hold:$missing"
     exit 3
   fi
-  say "installing Debian packages:$missing"
-  # shellcheck disable=SC2086 # a list of words
+  # shellcheck disable=SC2086 # lists of words
   if [ "$(id -u)" = 0 ]; then
+    say "installing Debian packages:$missing"
     sh "$root/native/setup/install-packages.sh" $missing
   elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    say "installing Debian packages with sudo:$missing"
     sudo -n env "http_proxy=${http_proxy-}" "https_proxy=${https_proxy-}" "no_proxy=${no_proxy-}" \
       sh "$root/native/setup/install-packages.sh" $missing
   else
-    say 'this needs root, and sudo would ask for a password. Please run this, and then the same command again:'
-    say "  sudo sh native/setup/install-packages.sh$missing"
+    say "Debian packages are missing, and only root may install them:$missing"
+    say 'please run this, and then the same command again:'
+    say "  sudo sh '$root/native/setup/install-packages.sh'$missing"
     exit 3
   fi
   find_missing
