@@ -54,15 +54,7 @@ function scan(text: string, limits: JsonLimits): void {
     }
     const end = stringEnd(text, at);
     const keys = open.at(-1);
-    if (
-      keys != null &&
-      /^\s*:/.test(
-        text
-          .slice(end, end + 64)
-          .trimStart()
-          .slice(0, 1),
-      )
-    ) {
+    if (keys != null && nextToken(text, end) === ':') {
       const key: unknown = JSON.parse(text.slice(at, end));
       if (typeof key === 'string') {
         if (keys.has(key)) fail('WIRE_MALFORMED', `the key ${JSON.stringify(key)} occurs twice`, at);
