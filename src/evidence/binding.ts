@@ -1,33 +1,44 @@
 // What ties a quote to everything it is sent with: the 32 bytes of qualifying data.
-import { sha256 } from '../crypto/digest.ts';
+import { sha256, sha256Binary, SHA256_BYTES } from '../crypto/digest.ts';
 
 /** A log part as it is bound: its bytes, or their digest where they were sent before in parts. */
 export type BoundLog = Uint8Array | { readonly digest: Uint8Array };
 
-const digestHead = Buffer.from([0x58, 0x20]);
+const DIGEST_HEAD = [0x58, 0x20] as const;
 
-/** CBOR array head of `count + 1` items ‖ text `label`: the constant start of what is hashed. */
-function prefix(label: string, count: number): Buffer {
+/** CBOR array of text `label` and `count` digests, which are still zero. */
+function template(label: string, count: number): Buffer {
   if (label.length >= 24) throw new RangeError(`the label ${label} needs a longer CBOR head`);
-  return Buffer.concat([Buffer.from([0x80 + count + 1, 0x60 + label.length]), Buffer.from(label)]);
+  const digest = Buffer.concat([Buffer.from(DIGEST_HEAD), Buffer.alloc(SHA256_BYTES)]);
+  const head = Buffer.from([0x80 + count + 1, 0x60 + label.length]);
+  return Buffer.concat([head, Buffer.from(label), ...Array.from({ length: count }, () => digest)]);
 }
 
-const evidencePrefix = prefix('touchstone/evidence/1', 3);
-const enrolPrefix = prefix('touchstone/enrol/1', 1);
+const EVIDENCE = template('touchstone/evidence/1', 3);
+const ENROL = template('touchstone/enrol/1', 1);
 
-export function logDigest(log: BoundLog): Uint8Array {
-  return log instanceof Uint8Array ? sha256(log) : log.digest;
+/** SHA-256 of `frame` with these digests (binary) put into its last places. */
+function fill(frame: Buffer, digests: readonly string[]): Buffer {
+  const bytes = Buffer.from(frame);
+  const step = DIGEST_HEAD.length + SHA256_BYTES;
+  for (const [i, digest] of digests.entries()) {
+    bytes.write(digest, bytes.length - (digests.length - i) * step + DIGEST_HEAD.length, 'latin1');
+  }
+  return sha256(bytes);
 }
+
+const binary = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
 /**
  * SHA-256(CBOR["touchstone/evidence/1", H(challenge), H(claims), H(log part)]), H = SHA-256 of the exact bytes as sent
  * (challenge with its MAC; log = the array of records, empty array included).
  */
 export function qualifyingData(challenge: Uint8Array, claims: Uint8Array, log: BoundLog): Buffer {
-  return sha256(evidencePrefix, digestHead, sha256(challenge), digestHead, sha256(claims), digestHead, logDigest(log));
+  const logDigest = log instanceof Uint8Array ? sha256Binary(log) : binary(log.digest);
+  return fill(EVIDENCE, [sha256Binary(challenge), sha256Binary(claims), logDigest]);
 }
 
 /** SHA-256(CBOR["touchstone/enrol/1", H(request)]): qualifying data of the quote that goes with an enrolment proof. */
 export function enrolQualifyingData(requestDigest: Uint8Array): Buffer {
-  return sha256(enrolPrefix, digestHead, requestDigest);
+  return fill(ENROL, [binary(requestDigest)]);
 }

@@ -1,4 +1,5 @@
 // Each message to bytes and back; the bytes are described in touchstone.cddl.
+import { quickly } from '../bytes/quick-cbor.ts';
 import { decodeMessage, encodeMessage } from '../evidence/message.ts';
 import {
   enrolCredentialShape,
@@ -18,6 +19,7 @@ import type {
   LogPartMessage,
   StatusHint,
 } from './messages.ts';
+import { quickEvidence } from './quick-messages.ts';
 
 // Every decode: errors are WireError, whatever the bytes are. Every encode: a value outside its shape is a TypeError.
 
@@ -25,8 +27,9 @@ export function encodeEvidence(message: EvidenceMessage): Buffer {
   return encodeMessage(evidenceShape, message, 'evidence');
 }
 
+/** The parts may share memory with `bytes`. */
 export function decodeEvidence(bytes: Uint8Array): EvidenceMessage {
-  return decodeMessage(evidenceShape, bytes, 'evidence');
+  return quickly(bytes, quickEvidence) ?? decodeMessage(evidenceShape, bytes, 'evidence');
 }
 
 export function encodeLogPart(message: LogPartMessage): Buffer {

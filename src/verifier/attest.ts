@@ -50,8 +50,8 @@ function buffer2b(from: Reader, field: string, max: number): Buffer {
   return from.take(size);
 }
 
-/** Errors: WireError. */
-export function readAttestHeader(attest: Uint8Array): AttestHeader {
+/** The general way: every length checked field by field. */
+function readAnyHeader(attest: Uint8Array): AttestHeader {
   const from = new Reader(attest, 'attest');
   const magic = from.uint(4);
   const type = from.uint(2);
@@ -67,6 +67,41 @@ export function readAttestHeader(attest: Uint8Array): AttestHeader {
   from.big64();
   const attested = from.rest();
   return { magic, type, qualifiedSigner, extraData, clock, resetCount, restartCount, safe: safe === 1, attested };
+}
+
+/** Where the fields are when name and data are of SHA-256, as with every P-256 attestation key. */
+const USUAL = {
+  name: 8,
+  nameSize: 34,
+  data: 44,
+  dataSize: 32,
+  clock: 76,
+  reset: 84,
+  restart: 88,
+  safe: 92,
+  attested: 101,
+};
+
+/** Fields share memory with `attest`. Errors: WireError. */
+export function readAttestHeader(attest: Uint8Array): AttestHeader {
+  const b = Buffer.from(attest.buffer, attest.byteOffset, attest.byteLength);
+  const usual =
+    b.length >= USUAL.attested &&
+    b.readUInt16BE(USUAL.name - 2) === USUAL.nameSize &&
+    b.readUInt16BE(USUAL.data - 2) === USUAL.dataSize &&
+    b.readUInt8(USUAL.safe) < 2;
+  if (!usual) return readAnyHeader(attest);
+  return {
+    magic: b.readUInt32BE(0),
+    type: b.readUInt16BE(4),
+    qualifiedSigner: b.subarray(USUAL.name, USUAL.name + USUAL.nameSize),
+    extraData: b.subarray(USUAL.data, USUAL.data + USUAL.dataSize),
+    clock: b.readBigUInt64BE(USUAL.clock),
+    resetCount: b.readUInt32BE(USUAL.reset),
+    restartCount: b.readUInt32BE(USUAL.restart),
+    safe: b.readUInt8(USUAL.safe) === 1,
+    attested: b.subarray(USUAL.attested),
+  };
 }
 
 function pcrsOf(bitmap: Uint8Array): number[] {
@@ -94,20 +129,31 @@ export function readQuoteInfo(attested: Uint8Array): QuoteInfo {
   return { selection, pcrDigest };
 }
 
-/** DER INTEGER of an unsigned big-endian number. */
-function derInteger(value: Buffer): Buffer {
+/** Where an unsigned big-endian number begins without leading zeros; its last byte counts always. */
+function significant(value: Buffer): number {
   let start = 0;
   while (start < value.length - 1 && value[start] === 0) start++;
-  const body = value.length === 0 ? Buffer.from([0]) : value.subarray(start);
-  const sign = ((body[0] ?? 0) & 0x80) === 0 ? [] : [0];
-  return Buffer.from([2, body.length + sign.length, ...sign, ...body]);
+  return start;
 }
 
-/** Ecdsa-Sig-Value in DER: node:crypto verifies it a third faster than r‖s. */
+/** Ecdsa-Sig-Value in DER: node:crypto verifies it a third faster than r‖s. An empty number is 0. */
 function derSignature(r: Buffer, s: Buffer): Buffer {
-  const body = [...derInteger(r), ...derInteger(s)];
-  const head = body.length < 128 ? [0x30, body.length] : [0x30, 0x81, body.length];
-  return Buffer.from([...head, ...body]);
+  const der = Buffer.alloc(r.length + s.length + 11);
+  let end = 3;
+  for (const value of [r, s]) {
+    const start = significant(value);
+    const pad = value.length === 0 || (value[start] ?? 0) >= 0x80 ? 1 : 0;
+    der[end] = 2;
+    der[end + 1] = value.length - start + pad;
+    der.set(value.subarray(start), end + 2 + pad);
+    end += 2 + pad + value.length - start;
+  }
+  const long = end - 3 >= 128;
+  const first = long ? 0 : 1;
+  der[first] = 0x30;
+  if (long) der[1] = 0x81;
+  der[2] = end - 3;
+  return der.subarray(first, end);
 }
 
 /** Errors: WireError, also for schemes other than ECDSA and RSASSA. */

@@ -1,12 +1,11 @@
 // The event PCR's value computed again from the log, as the TPM computed it.
-import { hash } from 'node:crypto';
 import type { LogEvent } from '../cel/events.ts';
-import { SHA256_BYTES } from '../crypto/digest.ts';
+import { sha256Binary, SHA256_BYTES } from '../crypto/digest.ts';
 import type { LogRecord } from './log-reader.ts';
 
 /** SHA-256 of each record's content, as latin1. */
 export function contentDigests(records: readonly LogRecord[]): string[] {
-  return records.map(({ content }) => hash('sha256', content, 'binary'));
+  return records.map(({ content }) => sha256Binary(content));
 }
 
 /**
@@ -21,7 +20,7 @@ export function replay(start: Uint8Array, records: readonly LogRecord[], events:
     if (event?.type === 'foreign-extension') pair.set(event.found, 0);
     else pair.write(value, 0, 'latin1');
     pair.write(digest, SHA256_BYTES, 'latin1');
-    value = hash('sha256', pair, 'binary');
+    value = sha256Binary(pair);
   }
   return value;
 }

@@ -1,0 +1,103 @@
+// Claims in their usual form, field by field in the order of deterministic CBOR. The shape in claims.ts is the definition.
+import { key } from '../bytes/quick-cbor.ts';
+import type { QuickCbor } from '../bytes/quick-cbor.ts';
+import type { Epoch } from '../tpm/port.ts';
+import { MAX_REPORTS } from './claims.ts';
+import type { Claims, Report, SlotClaim } from './claims.ts';
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+const K = {
+  at: key('at'),
+  agentVersion: key('agentVersion'),
+  bootPcrs: key('bootPcrs'),
+  detail: key('detail'),
+  deviceId: key('deviceId'),
+  epoch: key('epoch'),
+  fleetId: key('fleetId'),
+  kind: key('kind'),
+  lastSeq: key('lastSeq'),
+  logFrom: key('logFrom'),
+  logTo: key('logTo'),
+  measuredAgo: key('measuredAgo'),
+  n: key('n'),
+  now: key('now'),
+  profile: key('profile'),
+  profileDigest: key('profileDigest'),
+  release: key('release'),
+  reports: key('reports'),
+  resetCount: key('resetCount'),
+  restartCount: key('restartCount'),
+  rule: key('rule'),
+  securityVersion: key('securityVersion'),
+  session: key('session'),
+  slot: key('slot'),
+  slots: key('slots'),
+  state: key('state'),
+  subject: key('subject'),
+  v: key('v'),
+  version: key('version'),
+} as const;
+
+const SLOT_STATES = ['empty', 'active', 'altered', 'stopped'] as const;
+const REPORT_KINDS = ['refused', 'command', 'activated', 'rolled-back', 'interrupted', 'tpm', 'journal'] as const;
+
+function quickName(from: QuickCbor): string {
+  const text = from.text(63);
+  return NAME.test(text) ? text : from.miss();
+}
+
+export function quickEpoch(from: QuickCbor): Epoch {
+  from.map(2);
+  return {
+    resetCount: from.key(K.resetCount).uint(0xffffffff),
+    restartCount: from.key(K.restartCount).uint(0xffffffff),
+  };
+}
+
+function quickSlot(from: QuickCbor): SlotClaim {
+  from.map(5);
+  return {
+    slot: quickName(from.key(K.slot)),
+    state: from.key(K.state).oneOf(SLOT_STATES),
+    release: from.key(K.release).bytesOrNull(32),
+    version: from.key(K.version).textOrNull(128),
+    securityVersion: from.key(K.securityVersion).uintOrNull(),
+  };
+}
+
+function quickReport(from: QuickCbor): Report {
+  from.map(8);
+  return {
+    n: from.key(K.n).uint(),
+    at: from.key(K.at).uint(),
+    kind: from.key(K.kind).oneOf(REPORT_KINDS),
+    rule: from.key(K.rule).text(128),
+    slot: from.key(K.slot).orNull(quickName),
+    detail: from.key(K.detail).text(2048),
+    session: from.key(K.session).bytes(16),
+    subject: from.key(K.subject).textOrNull(512),
+  };
+}
+
+export function quickClaims(from: QuickCbor): Claims {
+  from.map(16);
+  return {
+    v: from.key(K.v).one(),
+    now: from.key(K.now).uint(),
+    epoch: quickEpoch(from.key(K.epoch)),
+    logTo: from.key(K.logTo).uint(),
+    slots: from.key(K.slots).list(32, quickSlot),
+    fleetId: from.key(K.fleetId).bytes(16),
+    lastSeq: from.key(K.lastSeq).uint(),
+    logFrom: from.key(K.logFrom).uint(),
+    profile: quickName(from.key(K.profile)),
+    reports: from.key(K.reports).list(MAX_REPORTS, quickReport),
+    session: from.key(K.session).bytes(16),
+    bootPcrs: from.key(K.bootPcrs).list(24, (item) => item.bytes(32)),
+    deviceId: from.key(K.deviceId).text(64),
+    measuredAgo: from.key(K.measuredAgo).uint(),
+    agentVersion: from.key(K.agentVersion).text(64),
+    profileDigest: from.key(K.profileDigest).bytes(32),
+  };
+}
