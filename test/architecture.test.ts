@@ -33,6 +33,10 @@ describe('a planted breach is seen', () => {
       'a type import that goes up',
       { 'src/cel/a.ts': "import type { B } from '../gate/b.ts';", 'src/gate/b.ts': 'export type B = 1;' },
     ],
+    [
+      'a worker above its owner, as source or as JavaScript',
+      { 'src/store/a.ts': 'new URL(`../gate/b${extname(import.meta.url)}`, import.meta.url);', 'src/gate/b.ts': '' },
+    ],
     ['a test in the product', { 'src/cel/a.ts': "import '../../test/fakes/b.ts';" }],
     ['a room without a level', { 'src/cel/a.ts': "import '../cellar/b.ts';", 'src/cellar/b.ts': '' }],
     ['a file that is not there', { 'src/cel/a.ts': "import './b.ts';" }],

@@ -57,8 +57,11 @@ function dynamicArrows(path: string, text: string, parsed: ParsedModule): Arrow[
     return literal?.[2] ?? `unreadable import ${text.slice(start, end)}`;
   });
   const addresses = [...text.matchAll(/new URL\(\s*['"](\.[^'"]*\.ts)['"]\s*,\s*import\.meta\.url/g)];
+  // The same worker as source and as built JavaScript.
+  const workers = [...text.matchAll(/new URL\(\s*`(\.[\w./-]*)\$\{extname\(import\.meta\.url\)\}`/g)];
   const required = [...text.matchAll(/\b(?:require|getBuiltinModule)\(\s*['"]([^'"]+)['"]/g)];
-  return [...literals, ...[...addresses, ...required].map((match) => match[1] ?? '')].map((specifier) => ({
+  const named = [...addresses, ...required].map((match) => match[1] ?? '');
+  return [...literals, ...named, ...workers.map((match) => `${match[1] ?? ''}.ts`)].map((specifier) => ({
     to: target(path, specifier),
     typeOnly: false,
     names: ['*'],

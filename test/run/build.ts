@@ -1,13 +1,16 @@
-// Builds dist for publishing: JavaScript and declarations of src and native, and the package's own fit to be installed.
+// Builds JavaScript and declarations of src and native for publishing, into dist or the folder given.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 
 rmSync(dist, { recursive: true, force: true });
-execFileSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'src/tsconfig.json'], { cwd: root, stdio: 'inherit' });
+execFileSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'src/tsconfig.json', '--outDir', dist], {
+  cwd: root,
+  stdio: 'inherit',
+});
 
 // The compiler rewrites import specifiers but not the addresses of worker scripts.
 for (const name of globSync('**/*.js', { cwd: dist })) {
