@@ -59,7 +59,7 @@ export async function makeEvidence(
   ask: {
     readonly challenge: Challenge;
     readonly sealed: Uint8Array;
-    readonly head: LogHead;
+    readonly head: Pick<LogHead, 'epoch' | 'seq'>;
     readonly claims: DeviceClaims;
   },
 ): Promise<MadeEvidence> {
