@@ -12,8 +12,10 @@ export class QuickCbor {
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
   #at = 0;
+  #end: number;
 
   constructor(bytes: Uint8Array) {
+    this.#end = bytes.length;
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -42,7 +44,7 @@ export class QuickCbor {
 
   #span(length: number): number {
     const start = this.#at;
-    if (length > this.#bytes.length - start) this.miss();
+    if (length > this.#end - start) this.miss();
     this.#at = start + length;
     return start;
   }
@@ -105,9 +107,14 @@ export class QuickCbor {
     return this.#text.toString('latin1', start, start + length);
   }
 
-  oneOf<T extends string>(values: readonly T[]): T {
-    const text = this.text(64);
-    return values.find((value) => value === text) ?? this.miss();
+  /** One of these texts: as `choices()` made them. */
+  oneOf<T extends string>(table: Choices<T>): T {
+    for (const [value, encoded] of table) {
+      if (!this.isAt(encoded)) continue;
+      this.#at += encoded.length;
+      return value;
+    }
+    return this.miss();
   }
 
   #isNull(): boolean {
@@ -141,8 +148,30 @@ export class QuickCbor {
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length) this.miss();
+    if (this.#at !== this.#end) this.miss();
   }
+
+  /** What `read` makes of all of the bytes from `start` to `end`; undefined where they are not in its form. */
+  within<T>(start: number, end: number, read: (from: QuickCbor) => T): T | undefined {
+    if (end - start > MESSAGE_LIMITS.maxBytes || end > this.#bytes.length) return undefined;
+    this.#at = start;
+    this.#end = end;
+    try {
+      const value = read(this);
+      this.end();
+      return value;
+    } catch (cause) {
+      if (cause === MISS) return undefined;
+      throw cause;
+    }
+  }
+}
+
+/** Texts of at most 23 ASCII characters, each beside its encoding; none is the beginning of another's encoding. */
+export type Choices<T extends string> = readonly (readonly [T, Uint8Array])[];
+
+export function choices<T extends string>(...values: readonly T[]): Choices<T> {
+  return values.map((value) => [value, key(value)] as const);
 }
 
 /** A field name of at most 23 ASCII characters as it stands in a map. */
@@ -153,14 +182,5 @@ export function key(name: string): Uint8Array {
 
 /** What `read` makes of all of `bytes`; undefined where they are not in its form. */
 export function quickly<T>(bytes: Uint8Array, read: (from: QuickCbor) => T): T | undefined {
-  if (bytes.length > MESSAGE_LIMITS.maxBytes) return undefined;
-  try {
-    const from = new QuickCbor(bytes);
-    const value = read(from);
-    from.end();
-    return value;
-  } catch (cause) {
-    if (cause === MISS) return undefined;
-    throw cause;
-  }
+  return new QuickCbor(bytes).within(0, bytes.length, read);
 }

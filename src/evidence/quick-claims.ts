@@ -1,5 +1,5 @@
 // Claims in their usual form, field by field in the order of deterministic CBOR. The shape in claims.ts is the definition.
-import { key } from '../bytes/quick-cbor.ts';
+import { choices, key } from '../bytes/quick-cbor.ts';
 import type { QuickCbor } from '../bytes/quick-cbor.ts';
 import type { Epoch } from '../tpm/port.ts';
 import { MAX_REPORTS } from './claims.ts';
@@ -39,8 +39,8 @@ const K = {
   version: key('version'),
 } as const;
 
-const SLOT_STATES = ['empty', 'active', 'altered', 'stopped'] as const;
-const REPORT_KINDS = ['refused', 'command', 'activated', 'rolled-back', 'interrupted', 'tpm', 'journal'] as const;
+const SLOT_STATES = choices('empty', 'active', 'altered', 'stopped');
+const REPORT_KINDS = choices('refused', 'command', 'activated', 'rolled-back', 'interrupted', 'tpm', 'journal');
 
 function quickName(from: QuickCbor): string {
   const text = from.text(63);

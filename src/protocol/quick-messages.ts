@@ -1,5 +1,5 @@
 // Challenge and evidence in their usual form, in the order of deterministic CBOR. The shapes in messages.ts are the definition.
-import { key } from '../bytes/quick-cbor.ts';
+import { choices, key } from '../bytes/quick-cbor.ts';
 import type { QuickCbor } from '../bytes/quick-cbor.ts';
 import { quickEpoch } from '../evidence/quick-claims.ts';
 import type { Challenge, EvidenceMessage } from './messages.ts';
@@ -24,7 +24,7 @@ const K = {
   v: key('v'),
 } as const;
 
-const BANKS = ['sha256', 'sha384'] as const;
+const BANKS = choices('sha256', 'sha384');
 
 export function quickChallenge(from: QuickCbor): Challenge {
   from.map(12);

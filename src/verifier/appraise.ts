@@ -13,13 +13,15 @@ import { readAttestHeader, readQuoteInfo, readSignature } from './attest.ts';
 import { checks as allChecks } from './checks.ts';
 import type { Checks } from './checks.ts';
 import type { Asked, Check, Expected, Explained, Quoted, VerifiedQuote } from './contexts.ts';
-import { readEvent } from './event-reader.ts';
+import { readEvents } from './event-reader.ts';
 import { Findings } from './findings.ts';
 import { readLog } from './log-reader.ts';
 import { foldLog } from './log-state.ts';
 import { contentDigests, replay } from './replay.ts';
 import { clockWentBack } from './tpm-history.ts';
-import type { Appraisal, AppraisalInput, LogState, RowState } from './types.ts';
+import { releaseOf } from './slot-judgement.ts';
+import type { MeasuredSlot } from './slot-judgement.ts';
+import type { Appraisal, AppraisalInput, LogState, ReferenceValues, RowState } from './types.ts';
 
 const ZERO_PCR: Uint8Array = new Uint8Array(SHA256_BYTES);
 
@@ -91,7 +93,7 @@ function readExplained(quoted: Quoted, known: Known, findings: Findings): Explai
   const log = readOr(
     () => {
       const records = readLog(quoted.log);
-      return { records, events: records.map(({ content }) => readEvent(content)) };
+      return { records, events: readEvents(quoted.log, records) };
     },
     'log-malformed',
     fault,
@@ -115,6 +117,15 @@ function readExplained(quoted: Quoted, known: Known, findings: Findings): Explai
   };
 }
 
+function measuredSlots({ slots }: LogState, reference: ReferenceValues): MeasuredSlot[] {
+  const measured: MeasuredSlot[] = [];
+  for (const slot of reference.profile.slots) {
+    const held = slots.find((state) => state.slot === slot.name);
+    if (held !== undefined) measured.push({ slot, held, release: releaseOf(held, reference) });
+  }
+  return measured;
+}
+
 function toExpected({ input, challenge, quote, claims, base, events, replayed }: Explained): Expected {
   const { reference, endorsement } = input;
   const { deviceId } = endorsement.endorsement;
@@ -122,7 +133,7 @@ function toExpected({ input, challenge, quote, claims, base, events, replayed }:
   const state = foldLog(base, events, Buffer.from(replayed, 'latin1'), reader);
   const others = challenge.pcrs.filter((pcr) => pcr !== reference.profile.eventPcr);
   const bootPcrs = new Map(others.map((pcr, i) => [pcr, claims.bootPcrs[i] ?? ZERO_PCR]));
-  return { input, quote, claims, state, bootPcrs };
+  return { input, quote, claims, state, measured: measuredSlots(state, reference), bootPcrs };
 }
 
 /** The row after accepting. What went back stays remembered, so that the finding stays until somebody looks. */

@@ -5,6 +5,7 @@ import type { Challenge, EvidenceMessage } from '../protocol/messages.ts';
 import type { AttestHeader, QuoteInfo, TpmSignature } from './attest.ts';
 import type { Findings } from './findings.ts';
 import type { LogRecord } from './log-reader.ts';
+import type { MeasuredSlot } from './slot-judgement.ts';
 import type { AppraisalInput, LogState } from './types.ts';
 
 /** Nothing is proved yet: a message, and the challenge that it brings back. */
@@ -50,6 +51,8 @@ export interface Expected {
   readonly quote: VerifiedQuote;
   readonly claims: Claims;
   readonly state: LogState;
+  /** The profile's slots that the log measured. */
+  readonly measured: readonly MeasuredSlot[];
   /** Boot PCRs as quoted. */
   readonly bootPcrs: ReadonlyMap<number, Uint8Array>;
 }

@@ -1,7 +1,6 @@
 // The content of a record as an event: quickly in its usual form, which cel/events.ts defines, else the general way.
 import { decodeCbor } from '../bytes/cbor.ts';
-import { key, quickly } from '../bytes/quick-cbor.ts';
-import type { QuickCbor } from '../bytes/quick-cbor.ts';
+import { choices, key, QuickCbor } from '../bytes/quick-cbor.ts';
 import { parseShape } from '../bytes/shape.ts';
 import { EPOCH_CHANGES, LogEvent, MAX_DIFFERING } from '../cel/events.ts';
 import type {
@@ -12,6 +11,7 @@ import type {
   ForeignExtensionEvent,
   SlotEvent,
 } from '../cel/events.ts';
+import type { LogRecord } from './log-reader.ts';
 
 const K = {
   agent: key('agent'),
@@ -40,9 +40,14 @@ const K = {
   why: key('why'),
 } as const;
 
-const CAUSES = ['activated', 'measured', 'changed', 'restored', 'emptied'] as const;
-const PREVIOUS = ['first', 'stopped', 'killed'] as const;
-const GATE_MODES = ['none', 'kernel'] as const;
+const CAUSES = choices('activated', 'measured', 'changed', 'restored', 'emptied');
+const PREVIOUS = choices('first', 'stopped', 'killed');
+const GATE_MODES = choices('none', 'kernel');
+const WHY = choices(...EPOCH_CHANGES);
+const BOOT = choices('boot');
+const AGENT_START = choices('agent-start');
+const SLOT = choices('slot');
+const FOREIGN = choices('foreign-extension');
 
 function quickDiffering(from: QuickCbor): DifferingFile {
   from.map(3);
@@ -70,7 +75,7 @@ function quickSlot(from: QuickCbor): SlotEvent {
     v: from.key(K.v).one(),
     more: from.key(K.more).uint(),
     slot: from.key(K.slot).text(64),
-    type: from.key(K.type).oneOf(['slot']),
+    type: from.key(K.type).oneOf(SLOT),
     cause: from.key(K.cause).oneOf(CAUSES),
     configs: from.key(K.configs).bytesOrNull(32),
     release: from.key(K.release).bytesOrNull(32),
@@ -83,8 +88,8 @@ function quickSlot(from: QuickCbor): SlotEvent {
 function quickBoot(from: QuickCbor): BootEvent {
   return {
     v: 1,
-    why: from.key(K.why).oneOf(EPOCH_CHANGES),
-    type: from.key(K.type).oneOf(['boot']),
+    why: from.key(K.why).oneOf(WHY),
+    type: from.key(K.type).oneOf(BOOT),
     deviceId: from.key(K.deviceId).text(64),
     components: quickComponents(from.key(K.components)),
   };
@@ -93,7 +98,7 @@ function quickBoot(from: QuickCbor): BootEvent {
 function quickAgentStart(from: QuickCbor): AgentStartEvent {
   return {
     v: 1,
-    type: from.key(K.type).oneOf(['agent-start']),
+    type: from.key(K.type).oneOf(AGENT_START),
     session: from.key(K.session).bytes(16),
     previous: from.key(K.previous).oneOf(PREVIOUS),
     components: quickComponents(from.key(K.components)),
@@ -103,7 +108,7 @@ function quickAgentStart(from: QuickCbor): AgentStartEvent {
 function quickForeign(from: QuickCbor): ForeignExtensionEvent {
   return {
     v: from.key(K.v).one(),
-    type: from.key(K.type).oneOf(['foreign-extension']),
+    type: from.key(K.type).oneOf(FOREIGN),
     found: from.key(K.found).bytes(32),
     expected: from.key(K.expected).bytes(32),
   };
@@ -124,7 +129,8 @@ export function readEventSlowly(content: Uint8Array): LogEvent {
   return parseShape(LogEvent, decodeCbor(content), 'event');
 }
 
-/** Errors: WireError, also for types and versions that we do not know. */
-export function readEvent(content: Uint8Array): LogEvent {
-  return quickly(content, quickEvent) ?? readEventSlowly(content);
+/** The events of all records of `log`. Errors: WireError, also for types and versions that we do not know. */
+export function readEvents(log: Uint8Array, records: readonly LogRecord[]): LogEvent[] {
+  const from = new QuickCbor(log);
+  return records.map(({ at, content }) => from.within(at, at + content.length, quickEvent) ?? readEventSlowly(content));
 }

@@ -7,6 +7,8 @@ export interface LogRecord {
   readonly pcr: number;
   readonly digest: string;
   readonly content: Buffer;
+  /** Offset of `content` in the log. */
+  readonly at: number;
 }
 
 const RECORD_MAP = 0xa4;
@@ -89,6 +91,7 @@ function readRecord(from: Cursor): LogRecord {
     pcr,
     digest: from.bytes.toString('latin1', digestAt, digestAt + DIGEST_BYTES),
     content: from.bytes.subarray(contentAt, contentAt + size),
+    at: contentAt,
   };
 }
 

@@ -1,8 +1,9 @@
 // What a log says in the end: each event folded into the state that the records before it left.
 import type { BootEvent, LogEvent, SlotEvent } from '../cel/events.ts';
 import type { Epoch } from '../tpm/port.ts';
-import { isWrong } from './slot-judgement.ts';
-import type { LogState, ReferenceValues, SlotLogState } from './types.ts';
+import { sameBytes } from './same-bytes.ts';
+import { isWrong, releaseOf } from './slot-judgement.ts';
+import type { LogState, ReferenceRelease, ReferenceValues, SlotLogState } from './types.ts';
 
 /** What a log is folded against: who should have written it, and what should be in it. */
 export interface LogReader {
@@ -12,11 +13,37 @@ export interface LogReader {
   readonly reference: ReferenceValues;
 }
 
-function slotState(event: SlotEvent, before: SlotLogState | undefined, reference: ReferenceValues): SlotLogState {
+/** Looks releases up for events that mostly name the one that the event before them named. */
+class ReleaseLookup {
+  readonly #reference: ReferenceValues;
+  #key: Uint8Array | null = null;
+  #release: ReferenceRelease | undefined;
+
+  constructor(reference: ReferenceValues) {
+    this.#reference = reference;
+  }
+
+  of(event: SlotEvent): ReferenceRelease | undefined {
+    if (event.release === null) return undefined;
+    if (this.#key === null || !sameBytes(this.#key, event.release)) {
+      this.#key = event.release;
+      this.#release = releaseOf(event, this.#reference);
+    }
+    return this.#release;
+  }
+}
+
+function slotState(
+  event: SlotEvent,
+  before: SlotLogState | undefined,
+  reader: LogReader,
+  releases: ReleaseLookup,
+): SlotLogState {
   const { slot, release, statement, manifest, configs, differing, more } = event;
-  const content = { slot, release, statement, manifest, configs, differing, more };
-  const expected = reference.profile.slots.find(({ name }) => name === slot);
-  return { ...content, wasWrong: before?.wasWrong === true || isWrong(content, expected, reference) };
+  const { slots, hardwareClass } = reader.reference.profile;
+  const expected = slots.find(({ name }) => name === slot);
+  const wasWrong = before?.wasWrong === true || isWrong(event, expected, releases.of(event), hardwareClass);
+  return { slot, release, statement, manifest, configs, differing, more, wasWrong };
 }
 
 /** Record 1 is the boot of this device and record 2 the start of its agent. */
@@ -37,10 +64,11 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     foreignExtensions: 0,
     bootExplained: false,
   };
+  const releases = new ReleaseLookup(reader.reference);
   for (const event of events) {
     seq++;
     bootExplained = explainsBoot(bootExplained, seq, event, reader.deviceId);
-    if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader.reference));
+    if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader, releases));
     else if (event.type === 'foreign-extension') foreignExtensions++;
     else components = event.components;
     if (event.type === 'agent-start') startedSession = event.session;

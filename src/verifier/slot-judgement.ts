@@ -17,6 +17,13 @@ export function releaseOf(content: SlotContent, reference: ReferenceValues): Ref
   return content.release === null ? undefined : reference.releases.get(toHex(content.release));
 }
 
+/** A profile's slot with what the log says it holds. */
+export interface MeasuredSlot {
+  readonly slot: ReferenceSlot;
+  readonly held: SlotLogState;
+  readonly release: ReferenceRelease | undefined;
+}
+
 export function holdsUnsignedFiles(content: SlotContent): boolean {
   return content.release === null && !sameBytes(content.manifest, EMPTY_MANIFEST);
 }
@@ -32,17 +39,24 @@ export function hasWrongConfigs(content: SlotContent, slot: ReferenceSlot): bool
   return !sameBytes(content.configs, slot.configs);
 }
 
-/** True when this content may not be in this slot. Withdrawal is not among it: it comes later than the content. */
-export function isWrong(content: SlotContent, slot: ReferenceSlot | undefined, reference: ReferenceValues): boolean {
+/**
+ * True when this content, of which `release` is the reference release, may not be in this slot. Withdrawal is not among it: it
+ * comes later than the content.
+ */
+export function isWrong(
+  content: SlotContent,
+  slot: ReferenceSlot | undefined,
+  release: ReferenceRelease | undefined,
+  hardwareClass: string,
+): boolean {
   if (slot === undefined || hasWrongConfigs(content, slot)) return true;
   if (content.release === null) return holdsUnsignedFiles(content);
-  const release = releaseOf(content, reference);
   return (
     release === undefined ||
     hasWrongBytes(content, release) ||
     !sameBytes(content.statement, release.statement) ||
     release.slotRole !== slot.role ||
     !slot.modelIds.includes(release.modelId) ||
-    !release.hardwareClass.includes(reference.profile.hardwareClass)
+    !release.hardwareClass.includes(hardwareClass)
   );
 }

@@ -1,5 +1,5 @@
 // Checks of the challenge: is this an answer to a question of ours that is still open? What fails here is never a verdict.
-import { fromHex, shortHex, toHex } from '../../bytes/text.ts';
+import { shortHex, toHex } from '../../bytes/text.ts';
 import { isSealedBy } from '../../protocol/challenge.ts';
 import type { Asked, Check } from '../contexts.ts';
 import { sameBytes } from '../same-bytes.ts';
@@ -18,8 +18,8 @@ export const askedChecks: readonly Check<Asked>[] = [
     name: 'challenge-fleet',
     run: ({ input, challenge }, findings) => {
       const expected = input.endorsement.endorsement.fleetId;
-      if (sameBytes(fromHex(expected), challenge.fleetId)) return;
-      findings.add('challenge-fleet', 'none', 'device', expected, toHex(challenge.fleetId), 'endorsement');
+      const found = toHex(challenge.fleetId);
+      if (found !== expected) findings.add('challenge-fleet', 'none', 'device', expected, found, 'endorsement');
     },
   },
   {

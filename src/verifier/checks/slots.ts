@@ -4,18 +4,12 @@ import type { RuleId } from '../../rules/catalogue.ts';
 import type { Check, Expected } from '../contexts.ts';
 import type { Findings } from '../findings.ts';
 import { sameBytes } from '../same-bytes.ts';
-import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isWrong, releaseOf } from '../slot-judgement.ts';
-import type { ReferenceSlot } from '../slot-judgement.ts';
+import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isWrong } from '../slot-judgement.ts';
+import type { MeasuredSlot } from '../slot-judgement.ts';
 import type { ReferenceRelease, SlotLogState } from '../types.ts';
 
 /** At most this many differing files of a slot become findings of their own. */
 const MAX_FILES = 16;
-
-interface Measured {
-  readonly slot: ReferenceSlot;
-  readonly held: SlotLogState;
-  readonly release: ReferenceRelease | undefined;
-}
 
 const hexOrAbsent = (digest: Uint8Array | null): string => (digest === null ? 'absent' : toHex(digest));
 
@@ -26,16 +20,12 @@ function heldBy({ state }: Expected, name: string): SlotLogState | undefined {
 /** A check of each profile slot that the log measured. */
 function ofMeasured(
   name: string,
-  judge: (slot: Measured, findings: Findings, context: Expected) => void,
+  judge: (slot: MeasuredSlot, findings: Findings, context: Expected) => void,
 ): Check<Expected> {
   return {
     name,
     run: (context, findings) => {
-      const { reference } = context.input;
-      for (const slot of reference.profile.slots) {
-        const held = heldBy(context, slot.name);
-        if (held !== undefined) judge({ slot, held, release: releaseOf(held, reference) }, findings, context);
-      }
+      for (const measured of context.measured) judge(measured, findings, context);
     },
   };
 }
@@ -43,7 +33,7 @@ function ofMeasured(
 /** A check of each slot that holds a release we know: `wrong` returns expected and found, or null. */
 function ofRelease(
   rule: RuleId,
-  wrong: (slot: Measured & { release: ReferenceRelease }, context: Expected) => readonly [string, string] | null,
+  wrong: (slot: MeasuredSlot & { release: ReferenceRelease }, context: Expected) => readonly [string, string] | null,
 ): Check<Expected> {
   return ofMeasured(rule, (measured, findings, context) => {
     const { release, slot } = measured;
@@ -53,7 +43,7 @@ function ofRelease(
   });
 }
 
-function addWrongFiles({ slot, held, release }: Measured, findings: Findings): void {
+function addWrongFiles({ slot, held, release }: MeasuredSlot, findings: Findings): void {
   const source = release?.signedBy ?? 'fleet';
   for (const { path, expected, found } of held.differing.slice(0, MAX_FILES)) {
     const texts = [`${path}: ${hexOrAbsent(expected)}`, `${path}: ${hexOrAbsent(found)}`] as const;
@@ -127,7 +117,7 @@ export const slotChecks: readonly Check<Expected>[] = [
     findings.add('config-bytes', 'contraindicated', slot.name, ...texts, 'profile');
   }),
   ofMeasured('changed-since-boot', ({ slot, held, release }, findings, { input }) => {
-    if (!held.wasWrong || isWrong(held, slot, input.reference)) return;
+    if (!held.wasWrong || isWrong(held, slot, release, input.reference.profile.hardwareClass)) return;
     const expected = 'as signed during the whole of this log';
     const found = 'wrong earlier in this log, right now';
     findings.add('changed-since-boot', 'warning', slot.name, expected, found, release?.signedBy ?? 'profile');
