@@ -1,0 +1,77 @@
+// A Mosquitto configuration in which the certificate decides who may say what: one listener to enrol, one for the fleet.
+
+export interface BrokerPaths {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly fleetAcl: string;
+  readonly enrolAcl: string;
+}
+
+export interface BrokerSettings {
+  readonly bind: string;
+  /** Client certificates, one identity a device. */
+  readonly fleetPort: number;
+  /** No client certificate; can only enrol. */
+  readonly enrolPort: number;
+  readonly paths: BrokerPaths;
+}
+
+/** Longest message: 256 KiB and its head. */
+const MAX_PACKET = 300 * 1024;
+
+export function brokerConfig({ bind, fleetPort, enrolPort, paths }: BrokerSettings): string {
+  const tls = [
+    `cafile ${paths.caFile}`,
+    `certfile ${paths.certFile}`,
+    `keyfile ${paths.keyFile}`,
+    'tls_version tlsv1.2',
+  ];
+  return [
+    '# Written by touchstone fleet init. Two listeners, each with its own rules.',
+    'per_listener_settings true',
+    'persistence false',
+    'log_dest stderr',
+    'log_type error',
+    'log_type warning',
+    'set_tcp_nodelay true',
+    `max_packet_size ${MAX_PACKET}`,
+    'max_queued_messages 1000',
+    'max_inflight_messages 200',
+    '',
+    '# The fleet: whoever connects is what its certificate says, also as client id.',
+    `listener ${fleetPort} ${bind}`,
+    ...tls,
+    'require_certificate true',
+    'use_identity_as_username true',
+    'use_username_as_clientid true',
+    'allow_anonymous false',
+    `acl_file ${paths.fleetAcl}`,
+    '',
+    '# Newcomers: no certificate yet, so they can ask to enrol and nothing else.',
+    `listener ${enrolPort} ${bind}`,
+    ...tls,
+    'require_certificate false',
+    'allow_anonymous true',
+    `acl_file ${paths.enrolAcl}`,
+    '',
+  ].join('\n');
+}
+
+/** Common name of the controllers' broker certificates. */
+export const CONTROLLER_NAME = 'controller';
+
+export const FLEET_ACL: string = [
+  `user ${CONTROLLER_NAME}`,
+  'topic read touchstone/1/c/#',
+  'topic write touchstone/1/d/#',
+  '',
+  '# A device speaks and hears only under its own id.',
+  'pattern write touchstone/1/c/%u/#',
+  'pattern read touchstone/1/d/%u/#',
+  '',
+].join('\n');
+
+export const ENROL_ACL: string = ['topic write touchstone/1/c/+/enrol', 'topic read touchstone/1/d/+/enrol', ''].join(
+  '\n',
+);
