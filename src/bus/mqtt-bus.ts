@@ -48,7 +48,6 @@ function clientOptions(options: MqttOptions): IClientOptions {
     ...(options.certPem === undefined ? {} : { cert: options.certPem }),
     ...(options.keyPem === undefined ? {} : { key: options.keyPem }),
     rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
     keepalive: 30,
     // Spread over time, so that a broker that comes back is not met by the whole fleet at once.
     reconnectPeriod: RECONNECT_MS + Math.floor(Math.random() * RECONNECT_MS),

@@ -1,0 +1,46 @@
+// The tables of the fleet's registry, as forward steps: what is released is never edited, only followed by a next step.
+import type { Migration } from '../store/sqlite.ts';
+
+/** 'tsrg' */
+export const REGISTRY_APPLICATION_ID = 0x74737267;
+
+export const REGISTRY_MIGRATIONS: readonly Migration[] = [
+  `
+CREATE TABLE device (
+  id TEXT PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected', 'quarantined', 'retired')),
+  label TEXT, profile TEXT NOT NULL, tier TEXT NOT NULL,
+  endorsement TEXT,
+  generation INTEGER NOT NULL DEFAULT 0,
+  log BLOB, clock TEXT NOT NULL DEFAULT '0', max_reset INTEGER NOT NULL DEFAULT 0,
+  verdict TEXT, envelope TEXT,
+  last_seen INTEGER, online INTEGER NOT NULL DEFAULT 0,
+  session TEXT, last_seq INTEGER NOT NULL DEFAULT 0, slots TEXT NOT NULL DEFAULT '[]'
+) STRICT, WITHOUT ROWID;
+CREATE TABLE enrolment (
+  id TEXT PRIMARY KEY, request BLOB NOT NULL, proven INTEGER NOT NULL, findings TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE command (
+  id TEXT PRIMARY KEY, device TEXT NOT NULL, body TEXT NOT NULL, created_at INTEGER NOT NULL,
+  session TEXT, seq INTEGER NOT NULL DEFAULT 0, outcome TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX command_device ON command (device);
+CREATE TABLE report (
+  device TEXT NOT NULL, session TEXT NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (device, session, n)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE slot_order (
+  device TEXT NOT NULL, slot TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (device, slot)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE history (
+  n INTEGER PRIMARY KEY, device TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_device ON history (device, n);
+-- The newest accepted evidence of each device: what an auditor re-appraises offline.
+CREATE TABLE evidence (device TEXT PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE log_part (
+  device TEXT NOT NULL, digest BLOB NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (device, digest, part)
+) STRICT, WITHOUT ROWID;
+`,
+];

@@ -1,0 +1,117 @@
+// All SQL of the registry, each statement with a name and prepared once.
+import type { Connection, Database } from '../store/sqlite.ts';
+
+export interface DeviceSqlRow {
+  readonly id: string;
+  readonly state: string;
+  readonly label: string | null;
+  readonly profile: string;
+  readonly tier: string;
+  readonly endorsement: string | null;
+  readonly generation: number;
+  readonly log: Buffer | null;
+  readonly clock: string;
+  readonly max_reset: number;
+  readonly verdict: string | null;
+  readonly envelope: string | null;
+  readonly last_seen: number | null;
+  readonly online: number;
+  readonly session: string | null;
+  readonly last_seq: number;
+  readonly slots: string;
+}
+
+export interface EnrolmentSqlRow {
+  readonly id: string;
+  readonly request: Buffer;
+  readonly proven: number;
+  readonly findings: string;
+}
+
+export interface CommandSqlRow {
+  readonly id: string;
+  readonly device: string;
+  readonly body: string;
+  readonly created_at: number;
+  readonly session: string | null;
+  readonly seq: number;
+  readonly outcome: string | null;
+}
+
+interface HistorySqlRow {
+  readonly device: string;
+  readonly at: number;
+  readonly kind: string;
+  readonly text: string;
+}
+
+type Query<P extends unknown[], R> = Database.Statement<P, R>;
+
+export interface Statements {
+  readonly device: Query<[string], DeviceSqlRow>;
+  readonly devices: Query<[], DeviceSqlRow>;
+  readonly addDevice: Query<[string, string | null, string, string], unknown>;
+  readonly addEnrolment: Query<[string, Buffer, number, string], unknown>;
+  readonly enrolment: Query<[string], EnrolmentSqlRow>;
+  readonly setState: Query<[object], unknown>;
+  readonly setLabel: Query<[string, string], unknown>;
+  readonly seen: Query<[number, number, string], unknown>;
+  readonly accept: Query<[object], unknown>;
+  readonly addReport: Query<[string, string, number, string, string], unknown>;
+  readonly putEvidence: Query<[string, number, Buffer], unknown>;
+  readonly addCommand: Query<[string, string, string, number], unknown>;
+  readonly commands: Query<[string], CommandSqlRow>;
+  readonly signedCommand: Query<[string, number, string], unknown>;
+  readonly finishCommand: Query<[string, string], unknown>;
+  readonly nextOrder: Query<[string, string], { last: number }>;
+  readonly addHistory: Query<[string, number, string, string], unknown>;
+  readonly history: Query<[string, number], HistorySqlRow>;
+  readonly putPart: Query<[string, Buffer, number, Buffer], unknown>;
+  readonly countParts: Query<[string], { n: number }>;
+  readonly parts: Query<[string, Buffer], { part: number; bytes: Buffer }>;
+  readonly dropParts: Query<[string], unknown>;
+  readonly dropOtherParts: Query<[string, Buffer], unknown>;
+}
+
+export function prepareStatements(db: Connection): Statements {
+  return {
+    device: db.prepare('SELECT * FROM device WHERE id = ?'),
+    devices: db.prepare('SELECT * FROM device ORDER BY coalesce(label, id)'),
+    addDevice: db.prepare(
+      `INSERT INTO device (id, state, label, profile, tier) VALUES (?, 'pending', ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    ),
+    addEnrolment: db.prepare('INSERT OR REPLACE INTO enrolment (id, request, proven, findings) VALUES (?, ?, ?, ?)'),
+    enrolment: db.prepare('SELECT * FROM enrolment WHERE id = ?'),
+    setState: db.prepare(
+      `UPDATE device SET state = @to, endorsement = coalesce(endorsement, @endorsement)
+       WHERE id = @id AND state IN (SELECT value FROM json_each(@states))`,
+    ),
+    setLabel: db.prepare('UPDATE device SET label = ? WHERE id = ?'),
+    seen: db.prepare('UPDATE device SET last_seen = ?, online = ? WHERE id = ?'),
+    // The compare-and-set that makes each challenge count once, however many controllers there are.
+    accept: db.prepare(
+      `UPDATE device SET generation = @next, log = @log, clock = @clock, max_reset = @maxReset, verdict = @verdict,
+         envelope = @envelope, last_seen = @at, online = 1, session = @session, last_seq = @lastSeq, slots = @slots
+       WHERE id = @id AND generation = @generation AND state IN ('approved', 'quarantined')`,
+    ),
+    addReport: db.prepare(
+      'INSERT INTO report (device, session, n, kind, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    putEvidence: db.prepare('INSERT OR REPLACE INTO evidence (device, at, bytes) VALUES (?, ?, ?)'),
+    addCommand: db.prepare('INSERT INTO command (id, device, body, created_at) VALUES (?, ?, ?, ?)'),
+    commands: db.prepare('SELECT * FROM command WHERE device = ? ORDER BY created_at, id'),
+    signedCommand: db.prepare('UPDATE command SET session = ?, seq = ? WHERE id = ?'),
+    finishCommand: db.prepare('UPDATE command SET outcome = ? WHERE id = ? AND outcome IS NULL'),
+    nextOrder: db.prepare(
+      `INSERT INTO slot_order (device, slot, last) VALUES (?, ?, 1)
+       ON CONFLICT (device, slot) DO UPDATE SET last = last + 1 RETURNING last`,
+    ),
+    addHistory: db.prepare('INSERT INTO history (device, at, kind, text) VALUES (?, ?, ?, ?)'),
+    history: db.prepare('SELECT device, at, kind, text FROM history WHERE device = ? ORDER BY n DESC LIMIT ?'),
+    putPart: db.prepare('INSERT OR REPLACE INTO log_part (device, digest, part, bytes) VALUES (?, ?, ?, ?)'),
+    countParts: db.prepare('SELECT count(*) AS n FROM log_part WHERE device = ?'),
+    parts: db.prepare('SELECT part, bytes FROM log_part WHERE device = ? AND digest = ? ORDER BY part'),
+    dropParts: db.prepare('DELETE FROM log_part WHERE device = ?'),
+    dropOtherParts: db.prepare('DELETE FROM log_part WHERE device = ? AND digest <> ?'),
+  };
+}
