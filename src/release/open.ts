@@ -1,17 +1,18 @@
 // From the bytes of passport.json and model.sig to a release that a publisher of this fleet signed, or everything that is wrong.
 import type { KeyObject } from 'node:crypto';
-import { toHex, toUtf8 } from '../bytes/text.ts';
+import { fromBase64, toHex, toUtf8 } from '../bytes/text.ts';
 import { parseDsse, pae, verifyDsse } from '../crypto/dsse.ts';
-import { equalBytes, sha256 } from '../crypto/digest.ts';
+import { sha256 } from '../crypto/digest.ts';
 import { publicPem, verifyEcdsa } from '../crypto/ecdsa.ts';
 import type { Finding } from '../rules/finding.ts';
 import { orFault, toFinding } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import type { FileDigest } from './manifest.ts';
 import { readBundle } from './oms-bundle.ts';
-import { pathFault } from './oms-resources.ts';
 import { IN_TOTO_TYPE, readStatement } from './oms-statement.ts';
 import type { OmsStatement } from './oms-statement.ts';
+import { CONTENT_CHECKS, SIGNATURE_CHECKS } from './open-checks.ts';
+import type { Contents, SignedFile } from './open-checks.ts';
 import { readPassport } from './passport.ts';
 import { importKeys } from './root.ts';
 import type { Passport, RootStatement } from './types.ts';
@@ -45,53 +46,30 @@ export type OpenedRelease =
   | { readonly ok: true; readonly release: SignedRelease }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
-/** Who signed, out of everybody the root has ever named as publisher. */
-interface Signed<T> {
-  readonly value: T;
-  readonly signedBy: readonly string[];
+interface Faulty {
+  readonly faults: readonly ReleaseFault[];
 }
-type Read<T> = Signed<T> | { readonly faults: readonly ReleaseFault[] };
+type Keys = ReadonlyMap<string, KeyObject>;
+/** A signed file with its unread payload, or why there is none. */
+type Read = { readonly file: SignedFile; readonly payload: Buffer } | Faulty;
 
-function unsigned(what: string): ReleaseFault {
-  return { rule: 'release-unsigned', expected: what, found: 'nothing' };
-}
-
-/** A signature that no key made: broken when it names one of ours, a stranger's otherwise. */
-function notSigned(what: string, named: string | null, isOurs: boolean): ReleaseFault {
-  return isOurs
-    ? {
-        rule: 'release-signature',
-        expected: `${what}: the signature of the key it names, ${named ?? ''}`,
-        found: 'invalid',
-      }
-    : {
-        rule: 'release-signer',
-        expected: `${what} signed by a publisher of this fleet`,
-        found: `key ${named ?? 'unnamed'}`,
-      };
+function missing(what: string): Read {
+  return { faults: [{ rule: 'release-unsigned', expected: what, found: 'nothing' }] };
 }
 
-function readSignedPassport(
-  bytes: Uint8Array | null,
-  keys: ReadonlyMap<string, KeyObject>,
-): Read<Passport> & { payload?: Buffer } {
-  if (bytes === null) return { faults: [unsigned('a passport (passport.json)')] };
+function readPassportFile(bytes: Uint8Array | null, keys: Keys): Read {
+  if (bytes === null) return missing('a signed passport (passport.json)');
   const read = orFault('release-malformed', 'passport envelope', () => {
     const envelope = parseDsse(bytes, PASSPORT_FILE_BYTES);
-    return { envelope, opened: verifyDsse(envelope, IN_TOTO_TYPE, keys) };
+    return { envelope, payload: fromBase64(envelope.payload), opened: verifyDsse(envelope, IN_TOTO_TYPE, keys) };
   });
   if ('fault' in read) return { faults: [read.fault] };
-  const { envelope, opened } = read.value;
-  if (opened === null) {
-    const names = envelope.signatures.flatMap((one) => one.keyid ?? []);
-    const ours = names.find((one) => keys.has(one));
-    return { faults: [notSigned('passport', ours ?? names[0] ?? null, ours !== undefined)] };
-  }
-  // Only now may the payload be read: somebody whom the root names has signed it.
-  const passport = readPassport(opened.payload);
-  if (!('passport' in passport)) return { faults: passport.faults };
-  if (passport.faults.length > 0) return { faults: passport.faults };
-  return { value: passport.passport, signedBy: opened.signedBy, payload: opened.payload };
+  const { envelope, payload, opened } = read.value;
+  const names = envelope.signatures.flatMap((one) => one.keyid ?? []);
+  const ours = names.find((one) => keys.has(one));
+  const named = ours ?? names[0] ?? null;
+  const signedBy = opened?.signedBy ?? [];
+  return { payload, file: { what: 'passport', method: 'key', signedBy, named, namesOurs: ours !== undefined } };
 }
 
 /** How model.sig names a key: SHA-256 of its PEM text (the reference tool's reading of `hint`). */
@@ -99,44 +77,27 @@ export function keyHint(key: KeyObject): string {
   return toHex(sha256(toUtf8(publicPem(key))));
 }
 
-function readSignedStatement(bytes: Uint8Array | null, keys: ReadonlyMap<string, KeyObject>): Read<OmsStatement> {
-  if (bytes === null) return { faults: [unsigned('a model signature (model.sig)')] };
+function readSignatureFile(bytes: Uint8Array | null, keys: Keys): Read {
+  if (bytes === null) return missing('a model signature (model.sig)');
   const read = readBundle(bytes);
   if ('faults' in read) return read;
   const { signing, payload, signature } = read.bundle;
-  if (signing.method !== 'key') {
-    const expected = 'the key of a publisher of this fleet';
-    return { faults: [{ rule: 'release-signing-method', expected, found: signing.method }] };
-  }
   const message = pae(IN_TOTO_TYPE, payload);
   const signedBy = [...keys].filter(([, key]) => verifyEcdsa(key, message, signature)).map(([id]) => id);
-  if (signedBy.length === 0) {
-    const ours = [...keys].find(([, key]) => keyHint(key) === signing.hint);
-    return { faults: [notSigned('model.sig', ours?.[0] ?? signing.hint, ours !== undefined)] };
-  }
-  const statement = readStatement(payload);
-  return 'faults' in statement ? statement : { value: statement.statement, signedBy };
+  const hint = signing.method === 'key' ? signing.hint : null;
+  const ours = [...keys].find(([, key]) => keyHint(key) === hint)?.[0];
+  const named = ours ?? hint;
+  return {
+    payload,
+    file: { what: 'model.sig', method: signing.method, signedBy, named, namesOurs: ours !== undefined },
+  };
 }
 
-/** The first signer who may sign for this model id and was not revoked; otherwise why there is none. */
-function authorised(
-  what: string,
-  signedBy: readonly string[],
-  modelId: string,
-  { publishers, revoked }: Pick<OpenReleaseInput, 'publishers' | 'revoked'>,
-): { id: string } | { fault: ReleaseFault } {
-  const named = signedBy.filter((id) => publishers.some((one) => one.id === id && one.modelIds.includes(modelId)));
-  const live = named.find((id) => !revoked.some((one) => one.id === id));
-  if (live !== undefined) return { id: live };
-  const gone = revoked.find((one) => signedBy.includes(one.id));
-  if (gone !== undefined) {
-    const expected = `${what} signed by a key that was not revoked`;
-    return { fault: { rule: 'release-signer-revoked', expected, found: `key ${gone.id}, revoked: ${gone.reason}` } };
-  }
-  const expected = `${what} signed by a publisher of model ${modelId}`;
-  return {
-    fault: { rule: 'release-signer', expected, found: `a publisher of other models, key ${signedBy[0] ?? ''}` },
-  };
+/** The payload once the checks of its signature found nothing; otherwise what they found. */
+function signedPayload(read: Read): { payload: Buffer; by: readonly string[] } | Faulty {
+  if ('faults' in read) return read;
+  const faults = SIGNATURE_CHECKS.flatMap((check) => check.judge(read.file));
+  return faults.length > 0 ? { faults } : { payload: read.payload, by: read.file.signedBy };
 }
 
 /** The files with their SHA-256, where the statement has whole-file SHA-256. A lone `.` is the file that the subject names. */
@@ -149,12 +110,10 @@ function entriesOf(statement: OmsStatement): FileDigest[] | null {
   }));
 }
 
-/** A model of one file that the signer did not name is called as the subject is; that name must then be a safe one. */
-function lonePathFault(statement: OmsStatement): ReleaseFault | null {
-  if (statement.files[0]?.path !== '.') return null;
-  const { name } = statement.subject;
-  const why = name.includes('/') ? 'holds a slash' : pathFault(name);
-  return why === null ? null : { rule: 'release-path', expected: 'the name of one file', found: `${name}: ${why}` };
+function signerOf({ passport, passportBy, publishers, revoked }: Contents): string {
+  const may = publishers.filter((one) => one.modelIds.includes(passport?.passport.modelId ?? ''));
+  const live = passportBy.filter((id) => revoked.every((one) => one.id !== id));
+  return live.find((id) => may.some((one) => one.id === id)) ?? passportBy[0] ?? 'nobody';
 }
 
 /**
@@ -162,40 +121,35 @@ function lonePathFault(statement: OmsStatement): ReleaseFault | null {
  * signed by a publisher. Pure; never throws on bad bytes.
  */
 export function openRelease(input: OpenReleaseInput): OpenedRelease {
-  const keys = importKeys(input.publishers);
-  const passport = readSignedPassport(input.passport, keys);
-  const statement = readSignedStatement(input.sig, keys);
-  const faults: ReleaseFault[] = [
-    ...('faults' in passport ? passport.faults : []),
-    ...('faults' in statement ? statement.faults : []),
-  ];
-  let signer = 'fleet';
-  if ('value' in passport) {
-    const { modelId } = passport.value;
-    const by = authorised('passport', passport.signedBy, modelId, input);
-    if ('fault' in by) faults.push(by.fault);
-    else signer = by.id;
-    if ('value' in statement) {
-      const other = authorised('model.sig', statement.signedBy, modelId, input);
-      if ('fault' in other) faults.push(other.fault);
-      const { digest } = statement.value;
-      if (!equalBytes(digest, Buffer.from(passport.value.statementDigest, 'hex'))) {
-        const expected = `the model statement that the passport names, ${passport.value.statementDigest}`;
-        faults.push({ rule: 'release-statement', expected, found: toHex(digest) });
-      }
-      const lone = lonePathFault(statement.value);
-      if (lone !== null) faults.push(lone);
-    }
+  const { publishers, revoked } = input;
+  const keys = importKeys(publishers);
+  const faults: ReleaseFault[] = [];
+  const kept = <T extends object>(read: T): Exclude<T, Faulty> | null => {
+    if (!('faults' in read)) return read as Exclude<T, Faulty>;
+    faults.push(...(read as T & Faulty).faults);
+    return null;
+  };
+  const ofPassport = kept(signedPayload(readPassportFile(input.passport, keys)));
+  const ofStatement = kept(signedPayload(readSignatureFile(input.sig, keys)));
+  const contents: Contents = {
+    passport: ofPassport === null ? null : kept(readPassport(ofPassport.payload)),
+    passportBy: ofPassport?.by ?? [],
+    statement: ofStatement === null ? null : (kept(readStatement(ofStatement.payload))?.statement ?? null),
+    statementBy: ofStatement?.by ?? [],
+    publishers,
+    revoked,
+  };
+  faults.push(...CONTENT_CHECKS.flatMap((check) => check.judge(contents)));
+  const { passport, statement } = contents;
+  if (faults.length > 0 || ofPassport === null || passport === null || statement === null) {
+    return { ok: false, findings: faults.map((fault) => toFinding(fault, input.subject ?? 'release', 'fleet')) };
   }
-  if (faults.length === 0 && 'value' in passport && 'value' in statement && passport.payload !== undefined) {
-    const release: SignedRelease = {
-      id: toHex(sha256(passport.payload)),
-      passport: passport.value,
-      statement: statement.value,
-      entries: entriesOf(statement.value),
-      signedBy: signer,
-    };
-    return { ok: true, release };
-  }
-  return { ok: false, findings: faults.map((fault) => toFinding(fault, input.subject ?? 'release', 'fleet')) };
+  const release: SignedRelease = {
+    id: toHex(sha256(ofPassport.payload)),
+    passport: passport.passport,
+    statement,
+    entries: entriesOf(statement),
+    signedBy: signerOf(contents),
+  };
+  return { ok: true, release };
 }
