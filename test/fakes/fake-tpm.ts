@@ -96,6 +96,7 @@ export class FakeTpm implements Tpm {
 
   extendPcr(pcr: number, digest: Uint8Array): Promise<void> {
     return this.#run('extendPcr', () => {
+      if (digest.length !== 32) throw new RangeError(`${digest.length} bytes are no SHA-256 digest`);
       this.#pcrs[pcr] = sha256(this.#pcr(pcr), digest);
     });
   }
