@@ -19,7 +19,7 @@ export function sha256(...parts: readonly Uint8Array[]): Buffer {
 export function hmacSha256(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
   const mac = createHmac('sha256', key);
   for (const part of parts) mac.update(part);
-  return mac.digest();
+  return Buffer.from(mac.digest('binary'), 'latin1');
 }
 
 /** Equality that takes the same time wherever the difference is. Different lengths are simply unequal. */

@@ -138,13 +138,14 @@ function significant(value: Buffer): number {
 
 /** Ecdsa-Sig-Value in DER: node:crypto verifies it a third faster than r‖s. An empty number is 0. */
 function derSignature(r: Buffer, s: Buffer): Buffer {
-  const der = Buffer.alloc(r.length + s.length + 11);
+  const der = Buffer.allocUnsafe(r.length + s.length + 11);
   let end = 3;
   for (const value of [r, s]) {
     const start = significant(value);
     const pad = value.length === 0 || (value[start] ?? 0) >= 0x80 ? 1 : 0;
     der[end] = 2;
     der[end + 1] = value.length - start + pad;
+    der[end + 2] = 0;
     der.set(value.subarray(start), end + 2 + pad);
     end += 2 + pad + value.length - start;
   }

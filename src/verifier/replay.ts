@@ -13,7 +13,7 @@ export function contentDigests(records: readonly LogRecord[]): string[] {
  * the PCR held: what came before it is no longer explained, and the check of that name says so. latin1.
  */
 export function replay(start: Uint8Array, records: readonly LogRecord[], events: readonly LogEvent[]): string {
-  const pair = Buffer.alloc(2 * SHA256_BYTES);
+  const pair = Buffer.allocUnsafe(2 * SHA256_BYTES);
   let value = Buffer.from(start.buffer, start.byteOffset, start.byteLength).toString('latin1');
   for (const [i, { digest }] of records.entries()) {
     const event = events[i];
