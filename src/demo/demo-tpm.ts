@@ -1,5 +1,5 @@
 // A software TPM with endorsement certificates, as its maker would ship a hardware one, and the power switch to it.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { TouchstoneError } from '../errors.ts';
 import type { Actor, Stage } from './stage.ts';
 
@@ -43,13 +43,16 @@ export async function makeSoftwareTpm(stage: Stage): Promise<SoftwareTpm> {
     tcti: `swtpm:path=${socket}`,
     caFiles: [at('ca', 'swtpm-localca-rootca-cert.pem'), at('ca', 'issuercert.pem')],
     start: async () => {
+      // A TPM that lost power leaves its socket file behind, and nobody listens on it.
+      await rm(socket, { force: true });
       const actor = stage.start('swtpm', 'swtpm', [
         'socket',
-        ...'--tpm2 --flags not-need-init,startup-clear --log file=/dev/stderr,level=1'.split(' '),
+        ...'--tpm2 --flags not-need-init,startup-clear'.split(' '),
         ...Object.entries({
           tpmstate: `dir=${at('state')}`,
           server: `type=unixio,path=${socket}`,
           ctrl: `type=unixio,path=${socket}.ctrl`,
+          log: `file=${at('swtpm.log')},level=1`,
         }).flatMap(([key, value]) => [`--${key}`, value]),
       ]);
       await stage.appears(socket);
