@@ -1,0 +1,118 @@
+// Reference values from the controller's own copies of profiles and releases; what a device says is never among them.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeCbor } from '../bytes/cbor.ts';
+import { fromHex } from '../bytes/text.ts';
+import { sha256 } from '../crypto/digest.ts';
+import { loadProfile } from '../profile/profile.ts';
+import type { LoadedProfile } from '../profile/profile.ts';
+import { openRelease } from '../release/open.ts';
+import type { Trust } from '../release/root.ts';
+import type { ReferenceRelease, ReferenceValues } from '../verifier/types.ts';
+import { STATE_FILES } from './settings.ts';
+
+export interface References {
+  readonly profiles: ReadonlyMap<string, LoadedProfile>;
+  readonly releases: ReadonlyMap<string, ReferenceRelease>;
+  /** Files that are there but cannot be used, each with the reason: shown to the operator, never silently left out. */
+  readonly faults: readonly string[];
+  /** Null when no profile of this id is known. */
+  of(profileId: string): ReferenceValues | null;
+}
+
+function readIf(path: string): Buffer | null {
+  return existsSync(path) ? readFileSync(path) : null;
+}
+
+function foldersIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path).toSorted() : [];
+}
+
+function loadReleases(folder: string, trust: Trust, faults: string[]): Map<string, ReferenceRelease> {
+  const releases = new Map<string, ReferenceRelease>();
+  const withdrawn = new Set<string>();
+  for (const name of foldersIn(folder)) {
+    const at = join(folder, name);
+    const opened = openRelease({
+      sig: readIf(join(at, 'model.sig')),
+      passport: readIf(join(at, 'passport.json')),
+      publishers: trust.root.publishers,
+      revoked: trust.root.revoked,
+    });
+    if (!opened.ok) {
+      faults.push(...opened.findings.map((one) => `${at}: ${one.rule}: expected ${one.expected}, found ${one.found}`));
+      continue;
+    }
+    const { id, passport, statement, signedBy } = opened.release;
+    for (const other of passport.withdraws) withdrawn.add(other);
+    releases.set(id, {
+      id,
+      modelId: passport.modelId,
+      version: passport.version,
+      securityVersion: passport.securityVersion,
+      slotRole: passport.slotRole,
+      hardwareClass: passport.hardwareClass,
+      statement: statement.digest,
+      manifest: fromHex(passport.manifestDigest),
+      signedBy,
+      withdrawn: false,
+    });
+  }
+  for (const id of withdrawn) {
+    const release = releases.get(id);
+    if (release !== undefined) releases.set(id, { ...release, withdrawn: true });
+  }
+  return releases;
+}
+
+/** What the event of a slot with configs carries: SHA-256 over [path, manifest digest] of each, as the profile orders them. */
+export function configsDigest(configs: readonly { readonly path: string; readonly sha256: string }[]): Buffer | null {
+  if (configs.length === 0) return null;
+  return sha256(encodeCbor(configs.map(({ path, sha256: digest }) => [path, fromHex(digest)])));
+}
+
+function valuesOf(loaded: LoadedProfile, releases: ReadonlyMap<string, ReferenceRelease>): ReferenceValues {
+  const { profile, digest } = loaded;
+  const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
+  const slots = profile.slots.map(({ name, role, modelIds, required, configs }) => ({
+    name,
+    role,
+    modelIds,
+    required,
+    configs: configsDigest(configs),
+  }));
+  return {
+    profile: {
+      id,
+      digest,
+      hardwareClass,
+      maxDetectionSeconds,
+      bank: tpm.bank,
+      eventPcr: tpm.eventPcr,
+      bootPcrs: tpm.bootPcrs,
+      slots,
+    },
+    releases,
+    components: null,
+    bootPcrs: new Map(),
+    bootCoversAgent: false,
+  };
+}
+
+/** Reads profiles/*.json and releases/<any>/. A broken one is a fault in the result, not an error: the rest still counts. */
+export function loadReferences(stateDir: string, trust: Trust): References {
+  const faults: string[] = [];
+  const profiles = new Map<string, LoadedProfile>();
+  const folder = join(stateDir, STATE_FILES.profiles);
+  for (const name of foldersIn(folder).filter((file) => file.endsWith('.json'))) {
+    try {
+      const loaded = loadProfile(readFileSync(join(folder, name)), join(folder, name));
+      profiles.set(loaded.profile.id, loaded);
+    } catch (error) {
+      faults.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  const releases = loadReleases(join(stateDir, STATE_FILES.releases), trust, faults);
+  const values = new Map([...profiles].map(([id, loaded]) => [id, valuesOf(loaded, releases)]));
+  return { profiles, releases, faults, of: (profileId) => values.get(profileId) ?? null };
+}

@@ -1,0 +1,169 @@
+// What a controller reads from its state directory when it starts: keys, trust, broker, and how it judges.
+import { createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { X509Certificate } from 'node:crypto';
+import { parseJsonStrict } from '../bytes/json-strict.ts';
+import { parseFile, uint, v } from '../bytes/shape.ts';
+import type { Shape } from '../bytes/shape.ts';
+import { fromHex, toUtf8 } from '../bytes/text.ts';
+import { sha256 } from '../crypto/digest.ts';
+import { importPrivateKey, keyId } from '../crypto/ecdsa.ts';
+import { certificatesOf } from '../crypto/ek-certificate.ts';
+import { ConfigError, WireError } from '../errors.ts';
+import { loadTrust } from '../release/root.ts';
+import type { Trust } from '../release/root.ts';
+import type { AppraisalPolicy } from '../verifier/types.ts';
+
+/** controller.json: times in seconds. */
+export interface ControllerFile {
+  readonly v: 1;
+  readonly maxAgeSeconds: number;
+  readonly maxSkewSeconds: number;
+  /** A device that said nothing for so long is unreachable. */
+  readonly silentAfterSeconds: number;
+}
+
+const controllerFileShape: Shape<ControllerFile> = v.strictObject({
+  v: v.literal(1),
+  maxAgeSeconds: v.pipe(uint(86_400), v.minValue(1)),
+  maxSkewSeconds: uint(3600),
+  silentAfterSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
+});
+
+export const DEFAULT_CONTROLLER_FILE: ControllerFile = {
+  v: 1,
+  maxAgeSeconds: 300,
+  maxSkewSeconds: 30,
+  silentAfterSeconds: 900,
+};
+
+export interface Settings {
+  readonly stateDir: string;
+  readonly file: ControllerFile;
+  readonly trust: Trust;
+  readonly fleetId: Buffer;
+  readonly resultKey: KeyObject;
+  readonly operatorKey: KeyObject;
+  readonly operatorKeyId: string;
+  readonly challengeKid: string;
+  readonly challengeKeys: ReadonlyMap<string, KeyObject>;
+  readonly authority: { readonly commonName: string; readonly key: KeyObject; readonly pem: string };
+  readonly tls: { readonly certPem: string; readonly keyPem: string };
+  /** Roots of TPM vendors, and of software TPMs: a chain to the latter proves no hardware. */
+  readonly ekRoots: { readonly hardware: readonly X509Certificate[]; readonly software: readonly X509Certificate[] };
+  readonly ekIntermediates: readonly Buffer[];
+}
+
+/** Names of the files of a controller's state directory: what `fleet init` writes and the controller reads. */
+export const STATE_FILES = {
+  controller: 'controller.json',
+  fleet: 'fleet.json',
+  root: 'root.json',
+  resultKey: 'keys/result.key.pem',
+  operatorKey: 'keys/operator.key.pem',
+  challengeKey: 'keys/challenge.key.hex',
+  authorityKey: 'keys/ca.key.pem',
+  authority: 'ca.pem',
+  tlsKey: 'keys/broker-client.key.pem',
+  tlsCertificate: 'broker-client.pem',
+  profiles: 'profiles',
+  releases: 'releases',
+  ekRoots: 'ek-roots',
+  tokens: 'tokens.json',
+  registry: 'registry.sqlite',
+  socket: 'control.sock',
+} as const;
+
+/** Common name of the certificate authority that `fleet init` makes. */
+export const AUTHORITY_NAME = 'touchstone broker authority';
+
+function read(stateDir: string, name: string): Buffer {
+  try {
+    return readFileSync(join(stateDir, name));
+  } catch (cause) {
+    throw new ConfigError(
+      'CONFIG_MISSING',
+      `${join(stateDir, name)} cannot be read: make it with touchstone fleet init`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** A controller.json as it must be. Errors: ConfigError CONFIG_INVALID. */
+function readControllerFile(stateDir: string): ControllerFile {
+  const file = join(stateDir, STATE_FILES.controller);
+  try {
+    return parseFile(
+      controllerFileShape,
+      parseJsonStrict(read(stateDir, STATE_FILES.controller)),
+      file,
+      'CONFIG_INVALID',
+    );
+  } catch (cause) {
+    if (cause instanceof WireError) throw new ConfigError('CONFIG_INVALID', `${file}: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+function certificatesIn(folder: string): X509Certificate[] {
+  if (!existsSync(folder)) return [];
+  const files = readdirSync(folder).filter((name) => name.endsWith('.pem'));
+  return files.flatMap((name) => {
+    const { certificates, broken } = certificatesOf(readFileSync(join(folder, name), 'utf8'));
+    if (broken > 0)
+      throw new ConfigError('CONFIG_INVALID', `${join(folder, name)}: ${broken} certificates cannot be read`);
+    return certificates;
+  });
+}
+
+/** The policy as challenges and verdicts carry it: its digest binds a verdict to the numbers it was judged by. */
+export function policyOf(settings: Pick<Settings, 'file' | 'challengeKeys'>, leaseForMs: number): AppraisalPolicy {
+  const { maxAgeSeconds, maxSkewSeconds } = settings.file;
+  return {
+    maxAgeMs: maxAgeSeconds * 1000,
+    maxSkewMs: maxSkewSeconds * 1000,
+    leaseForMs,
+    digest: sha256(toUtf8(JSON.stringify(['touchstone/policy/1', maxAgeSeconds, maxSkewSeconds, leaseForMs]))),
+    challengeKeys: settings.challengeKeys,
+  };
+}
+
+/** Reads everything. Errors: ConfigError naming the file. */
+export function loadSettings(stateDir: string, now: number): Settings {
+  const key = (name: string): KeyObject => importPrivateKey(read(stateDir, name).toString('utf8'));
+  const trust = loadTrust(read(stateDir, STATE_FILES.fleet), read(stateDir, STATE_FILES.root), now, 0);
+  const resultKey = key(STATE_FILES.resultKey);
+  const operatorKey = key(STATE_FILES.operatorKey);
+  if (!trust.resultKeys.has(keyId(resultKey)) || !trust.operatorKeys.has(keyId(operatorKey))) {
+    throw new ConfigError('CONFIG_INVALID', `${stateDir}: the root statement does not name this controller's keys`);
+  }
+  const challenge = fromHex(read(stateDir, STATE_FILES.challengeKey).toString('utf8').trim());
+  const challengeKid = sha256(challenge).toString('hex').slice(0, 16);
+  const roots = join(stateDir, STATE_FILES.ekRoots);
+  return {
+    stateDir,
+    file: readControllerFile(stateDir),
+    trust,
+    fleetId: fromHex(trust.fleet.fleetId),
+    resultKey,
+    operatorKey,
+    operatorKeyId: keyId(operatorKey),
+    challengeKid,
+    challengeKeys: new Map([[challengeKid, createSecretKey(challenge)]]),
+    authority: {
+      commonName: AUTHORITY_NAME,
+      key: key(STATE_FILES.authorityKey),
+      pem: read(stateDir, STATE_FILES.authority).toString('utf8'),
+    },
+    tls: {
+      certPem: read(stateDir, STATE_FILES.tlsCertificate).toString('utf8'),
+      keyPem: read(stateDir, STATE_FILES.tlsKey).toString('utf8'),
+    },
+    ekRoots: { hardware: certificatesIn(join(roots, 'hardware')), software: certificatesIn(join(roots, 'software')) },
+    ekIntermediates: certificatesIn(join(roots, 'intermediates')).map((certificate) => certificate.raw),
+  };
+}
