@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   CONFIG_INVALID: 'a configuration file is not valid; the message names the field',
   CONFIG_MISSING: 'a file that this command needs is not there',
   RELEASE_INVALID: 'the release cannot be read or made as asked; the message says which file',
+  DISK_FULL: 'there is not enough free space; the message says how much is needed and where',
   MEASURE_FAILED: 'a file could not be measured; the message names it',
   USAGE: 'the command was called with arguments it cannot use; see --help',
   CONTROL_UNAVAILABLE: 'the controller is not running on this state directory; start it with: touchstone controller',

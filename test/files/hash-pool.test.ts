@@ -134,7 +134,7 @@ describe('what has no digest', () => {
     }
   });
 
-  const disturb = (path: string, act: () => void): FileIo => {
+  const disturb = (act: () => void): FileIo => {
     let done = false;
     return {
       ...blockingIo,
@@ -190,7 +190,7 @@ describe('what has no digest', () => {
     await expect(
       hashOne(
         task,
-        disturb(path, () => {
+        disturb(() => {
           act(path);
         }),
         new Blocks(),
