@@ -29,7 +29,9 @@ describe('TPMS_ATTEST', () => {
     expect(attest.clockInfo).toEqual({ clock: 0x48bben, resetCount: 3, restartCount: 0, safe: true });
     expect(attest.attested).toMatchObject({
       type: 'quote',
-      quote: { pcrSelect: [{ hash: 0x0b, pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15].filter((p) => p < 8 || p > 11) }] },
+      quote: {
+        pcrSelect: [{ hash: 0x0b, pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15].filter((p) => p < 8 || p > 11) }],
+      },
     });
     expect(encode(TpmsAttest, attest)).toEqual(QUOTE);
   });
@@ -52,6 +54,16 @@ describe('TPMS_ATTEST', () => {
   });
 });
 
+/** What the bytes decode to, or the error, which must be one of the wire. Anything else is thrown. */
+function decoded(codec: Codec<unknown>, bytes: Uint8Array): { value: unknown } | WireError {
+  try {
+    return { value: decode(codec, bytes) };
+  } catch (error) {
+    if (error instanceof WireError) return error;
+    throw error;
+  }
+}
+
 describe('every structure', () => {
   const codecs: readonly [string, Codec<unknown>][] = [
     ['TpmsAttest', TpmsAttest],
@@ -68,14 +80,8 @@ describe('every structure', () => {
   it.each(codecs)('%s: random bytes decode to what encodes to them again, or are a WireError', (_name, codec) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-        let value: unknown;
-        try {
-          value = decode(codec, bytes);
-        } catch (error) {
-          expect(error).toBeInstanceOf(WireError);
-          return;
-        }
-        expect(encode(codec, value)).toEqual(Buffer.from(bytes));
+        const outcome = decoded(codec, bytes);
+        expect(outcome instanceof WireError || encode(codec, outcome.value).equals(bytes)).toBe(true);
       }),
       { numRuns: 500 },
     );

@@ -1,0 +1,26 @@
+// A transport with somebody on the bus: all bytes are kept, and answers may be changed on their way.
+import type { TpmTransport } from '../../src/tpm/transport/transport.ts';
+
+export interface TappedTransport extends TpmTransport {
+  /** Everything that passed, in order. */
+  readonly seen: Buffer[];
+  /** Set it to change answers. */
+  change: (response: Buffer) => Buffer;
+}
+
+export function tapped(inner: TpmTransport): TappedTransport {
+  const seen: Buffer[] = [];
+  const tap: TappedTransport = {
+    raw: inner.raw,
+    seen,
+    change: (response) => response,
+    transmit: async (command) => {
+      seen.push(Buffer.from(command));
+      const response = tap.change(await inner.transmit(command));
+      seen.push(Buffer.from(response));
+      return response;
+    },
+    close: () => inner.close(),
+  };
+  return tap;
+}
