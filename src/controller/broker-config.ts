@@ -15,12 +15,14 @@ export interface BrokerSettings {
   /** No client certificate; can only enrol. */
   readonly enrolPort: number;
   readonly paths: BrokerPaths;
+  /** Whom Mosquitto becomes when root starts it; it must be able to read the files. Absent: Mosquitto's own choice. */
+  readonly user?: string;
 }
 
 /** Longest message: 256 KiB and its head. */
 const MAX_PACKET = 300 * 1024;
 
-export function brokerConfig({ bind, fleetPort, enrolPort, paths }: BrokerSettings): string {
+export function brokerConfig({ bind, fleetPort, enrolPort, paths, user }: BrokerSettings): string {
   const tls = [
     `cafile ${paths.caFile}`,
     `certfile ${paths.certFile}`,
@@ -30,6 +32,7 @@ export function brokerConfig({ bind, fleetPort, enrolPort, paths }: BrokerSettin
   return [
     '# Written by touchstone fleet init. Two listeners, each with its own rules.',
     'per_listener_settings true',
+    ...(user === undefined ? [] : [`user ${user}`]),
     'persistence false',
     'log_dest stderr',
     'log_type error',

@@ -18,6 +18,8 @@ export interface FleetPlan {
   readonly bind: string;
   readonly fleetPort: number;
   readonly enrolPort: number;
+  /** Whom the broker becomes when root starts it; absent: its own choice. */
+  readonly brokerUser?: string;
   readonly rootKeys: number;
   readonly threshold: number;
   readonly now: number;
@@ -76,6 +78,7 @@ function brokerFiles(files: Files, plan: FleetPlan, authority: { commonName: str
     bind: plan.bind,
     fleetPort: plan.fleetPort,
     enrolPort: plan.enrolPort,
+    ...(plan.brokerUser === undefined ? {} : { user: plan.brokerUser }),
     paths: {
       caFile: files.path('broker/ca.pem'),
       certFile: files.path('broker/server.pem'),
