@@ -32,6 +32,9 @@ const FIELDS: Readonly<Record<Exclude<keyof Passport, 'v' | 'crit'>, true>> = {
   withdraws: true,
   intendedUse: true,
   modelCard: true,
+  healthCheck: true,
+  attestations: true,
+  pccpChangeId: true,
 };
 
 interface Wire {

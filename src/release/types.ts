@@ -34,6 +34,20 @@ export interface Passport {
   readonly intendedUse: string | null;
   /** Path of the model card inside the model. */
   readonly modelCard: string | null;
+  /** Path inside the model of the description of its health check. */
+  readonly healthCheck?: string;
+  /** What others attested of how it was trained, built and evaluated: in-toto, SLSA, CycloneDX ML-BOM. */
+  readonly attestations?: readonly PassportAttestation[];
+  /** The change of a predetermined change control plan that this release is (FDA, PCCP). */
+  readonly pccpChangeId?: string;
+}
+
+/** A document that lies elsewhere, bound by its digest. */
+export interface PassportAttestation {
+  /** Its in-toto predicate type, or what else says how to read it. */
+  readonly type: string;
+  /** SHA-256 of the document's exact bytes, hex. */
+  readonly digest: string;
 }
 
 /** fleet.json: ships in the firmware; nothing is pinned over the wire. */
@@ -110,6 +124,9 @@ export const passportShape: Shape<Passport> = v.object({
   withdraws: v.pipe(v.array(hexString(32)), v.maxLength(1024)),
   intendedUse: v.nullable(text(2048)),
   modelCard: v.nullable(text(1024)),
+  healthCheck: v.exactOptional(text(1024)),
+  attestations: v.exactOptional(v.pipe(v.array(v.object({ type: text(256), digest: hexString(32) })), v.maxLength(32))),
+  pccpChangeId: v.exactOptional(text(128)),
 });
 
 export const fleetFileShape: Shape<FleetFile> = v.object({
