@@ -113,6 +113,12 @@ export interface StatusHint {
   readonly wants: 'nothing' | 'challenge';
 }
 
+/** A finding as it is stated: a reader that is older than the rule still takes the result, and shows the rule's name. */
+export type StatedFinding = Omit<Finding, 'rule'> & { readonly rule: string };
+
+/** A finding as a reader gets it: a newer controller may name a rule that its reader does not have, and is believed all the same. */
+export type ToldFinding = Omit<Finding, 'rule'> & { readonly rule: string };
+
 /** Payload of a DSSE envelope signed by a result key of the root statement, type application/vnd.touchstone.result+json. */
 export interface ResultStatement {
   readonly v: 1;
@@ -123,7 +129,7 @@ export interface ResultStatement {
   readonly status: Status;
   readonly assurance: Assurance;
   readonly slots: readonly { readonly slot: string; readonly status: Status }[];
-  readonly findings: readonly Finding[];
+  readonly findings: readonly StatedFinding[];
   readonly appraisedAt: number;
   readonly leaseForMs: number;
   readonly exp: number;

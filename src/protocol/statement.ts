@@ -6,18 +6,15 @@ import type { Shape } from '../bytes/shape.ts';
 import { toUtf8 } from '../bytes/text.ts';
 import { parseDsse, signDsse, verifyDsse } from '../crypto/dsse.ts';
 import { WireError } from '../errors.ts';
-import { RULES } from '../rules/catalogue.ts';
-import type { RuleId } from '../rules/catalogue.ts';
+import { assertCritical, fieldsOf } from '../evidence/message.ts';
 import { STATUSES } from '../rules/finding.ts';
-import type { Finding } from '../rules/finding.ts';
 import { ASSURANCES } from './messages.ts';
-import type { Command, Endorsement, ResultStatement } from './messages.ts';
+import type { Command, Endorsement, ResultStatement, StatedFinding } from './messages.ts';
 
 const MAX_BYTES = 256 * 1024;
 
-const isRule = (value: string): value is RuleId => Object.hasOwn(RULES, value);
-const findingShape: Shape<Finding> = v.object({
-  rule: v.pipe(v.string(), v.guard(isRule, 'not a rule of this version')),
+const findingShape: Shape<StatedFinding> = v.object({
+  rule: name,
   status: v.picklist(STATUSES),
   subject: text(64),
   expected: v.pipe(v.string(), v.maxLength(4096)),
@@ -91,7 +88,8 @@ export interface Statements {
 }
 export type StatementKind = keyof Statements;
 
-const SHAPES: { readonly [K in StatementKind]: Shape<Statements[K]> } = {
+/** The shape of each payload. */
+export const STATEMENT_SHAPES: { readonly [K in StatementKind]: Shape<Statements[K]> } = {
   result: resultShape,
   command: commandShape,
   endorsement: endorsementShape,
@@ -107,7 +105,7 @@ export function signStatement<K extends StatementKind>(kind: K, statement: State
   return JSON.stringify(signDsse(payloadType(kind), toUtf8(JSON.stringify(statement)), [key]));
 }
 
-/** The statement, or null when none of `keys` signed these bytes for this purpose, whatever the bytes are. */
+/** The statement, or null when none of `keys` signed these bytes for this purpose, or they say what we do not know. */
 export function openStatement<K extends StatementKind>(
   kind: K,
   envelope: Uint8Array,
@@ -115,7 +113,10 @@ export function openStatement<K extends StatementKind>(
 ): Statements[K] | null {
   try {
     const opened = verifyDsse(parseDsse(envelope, MAX_BYTES), payloadType(kind), keys);
-    return opened === null ? null : parseShape(SHAPES[kind], parseJsonStrict(opened.payload), kind);
+    if (opened === null) return null;
+    const payload = parseJsonStrict(opened.payload);
+    assertCritical(payload, fieldsOf(STATEMENT_SHAPES[kind]), kind);
+    return parseShape(STATEMENT_SHAPES[kind], payload, kind);
   } catch (error) {
     if (error instanceof WireError) return null;
     throw error;
