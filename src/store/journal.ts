@@ -6,10 +6,25 @@ import type { Epoch } from '../tpm/port.ts';
 /** Where the current log stands. `pcr` is what the done records replay to. */
 export interface LogHead {
   readonly epoch: Epoch;
+  /** TPM clock, ms, when the journal last saw this epoch begin. */
+  readonly clock: bigint;
+  /** How the epoch in which this log began followed the one before it. */
+  readonly why: EpochChange;
   readonly seq: number;
   readonly pcr: Buffer;
   /** The record whose extend may or may not have run: at most one. */
   readonly intent: { readonly seq: number; readonly record: Buffer; readonly digest: Buffer } | null;
+  /** A record that waits while a foreign extension is explained; it is opened again after that. */
+  readonly aside: Buffer | null;
+}
+
+/** How a log begins. */
+export interface LogStart {
+  readonly epoch: Epoch;
+  readonly clock: bigint;
+  readonly why: EpochChange;
+  /** A record whose extend has run in this epoch already; `pcr` is what the PCR holds since. */
+  readonly first?: { readonly record: Buffer; readonly digest: Buffer; readonly pcr: Buffer };
 }
 
 export interface SlotRow {
@@ -43,16 +58,19 @@ export interface Lease {
 /** Errors of every method: StoreError. Every method that returns has made its change durable (WAL, synchronous FULL). */
 export interface Journal extends AsyncDisposable {
   head(): Promise<LogHead | null>;
-  /** Starts an empty log for a new epoch; forgets the old log's records and any intent. */
-  newLog(epoch: Epoch): Promise<void>;
+  /** Starts a log for a new epoch, empty or with its first record; forgets the old log's records, any intent and what was set aside. */
+  newLog(start: LogStart): Promise<void>;
   /** The same log goes on in a new epoch (the PCRs were kept). */
-  moveEpoch(epoch: Epoch): Promise<void>;
-  /** Makes the intent durable. There must be none open. `record` is the encoded CEL record. */
-  openIntent(record: Buffer, digest: Buffer): Promise<number>;
+  moveEpoch(epoch: Epoch, clock: bigint): Promise<void>;
+  /** Makes the intent durable; answers its sequence number. There must be none open. `record` is the encoded CEL record. `from` aside: it is
+   * the one that was set aside, which thereby no longer waits. */
+  openIntent(record: Buffer, digest: Buffer, from?: 'new' | 'aside'): Promise<number>;
   /** The intent's extend has run: the record is part of the log. `pcr` is the new replay value. */
   closeIntent(seq: number, pcr: Buffer): Promise<void>;
-  /** Drops the open intent whose extend certainly did not run in this log (it is repeated as a new one). */
-  dropIntent(seq: number): Promise<Buffer>;
+  /** Forgets the open intent, whose extend certainly did not run in this log and is not to be repeated. */
+  dropIntent(seq: number): Promise<void>;
+  /** Sets the open intent aside in one step, so that another record can go first. Nothing else may be waiting there. */
+  setAside(seq: number): Promise<void>;
   /** Encoded records from..to inclusive. */
   records(from: number, to: number): Promise<Buffer[]>;
 
@@ -79,6 +97,14 @@ export interface Journal extends AsyncDisposable {
 }
 
 export type FactKey =
-  'last-time' | 'stopped-cleanly' | 'root-version' | 'ak-name' | 'endorsement' | 'certificate' | 'tls-key' | 'profile';
+  | 'last-time'
+  | 'stopped-cleanly'
+  | 'root-version'
+  | 'ak-name'
+  | 'enrol-request'
+  | 'endorsement'
+  | 'certificate'
+  | 'tls-key'
+  | 'profile';
 
 export type { EpochChange };

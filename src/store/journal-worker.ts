@@ -1,0 +1,4 @@
+// Entry of the journal's thread.
+import { serveJournal } from './journal-thread.ts';
+
+serveJournal();
