@@ -11,7 +11,7 @@ import { pcrExtend, pcrRead } from './commands/pcr.ts';
 import { policySecret } from './commands/policy.ts';
 import { getRandom } from './commands/random.ts';
 import { findEndorsementKey, withEndorsementKey, type EndorsementKey } from './endorsement-key.ts';
-import type { HierarchyAuths } from './hierarchy-auth.ts';
+import { authsInEffect, type HierarchyAuths } from './hierarchy-auth.ts';
 import { readOwnership, takeOwnership, type Ownership, type OwnershipTaken } from './ownership.ts';
 import type { PcrSelection, Quote, Tpm, TpmClock, TpmIdentity } from './port.ts';
 import { CommandQueue, type QueueEvent, type QueueTiming } from './queue.ts';
@@ -32,7 +32,7 @@ export type DeviceTpmEvent =
 
 export interface DeviceTpmOptions {
   readonly transport: TpmTransport;
-  /** Auth values of the hierarchies, where they are set. */
+  /** Auth values of the hierarchies; one that the TPM has not set is not used. */
   readonly auths?: HierarchyAuths;
   /** Where the AK is kept between starts; null keeps it out of other processes' reach, for a derivation at each start. */
   readonly akHandle?: number | null;
@@ -218,9 +218,10 @@ export async function openDeviceTpm(options: DeviceTpmOptions): Promise<DeviceTp
     }
     await requireSha256Bank(queue);
     const persistAt = options.akHandle === undefined ? AK_HANDLE : options.akHandle;
-    const ak = await deriveAttestationKey(queue, options.auths ?? {}, persistAt);
+    const auths = options.auths === undefined ? {} : authsInEffect(options.auths, await readOwnership(queue));
+    const ak = await deriveAttestationKey(queue, auths, persistAt);
     onEvent({ kind: 'ak', place: ak.place });
-    return new DeviceTpm(queue, ak.key, options);
+    return new DeviceTpm(queue, ak.key, { ...options, auths });
   } catch (error) {
     await queue[Symbol.asyncDispose]();
     throw error;

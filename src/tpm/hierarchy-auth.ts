@@ -10,6 +10,19 @@ export interface HierarchyAuths {
   readonly lockout?: Buffer;
 }
 
+/** Those of `auths` that are in effect: a TPM that was cleared has empty values again, whatever was set before. */
+export function authsInEffect(
+  auths: HierarchyAuths,
+  set: { readonly ownerAuthSet: boolean; readonly endorsementAuthSet: boolean; readonly lockoutAuthSet: boolean },
+): HierarchyAuths {
+  const { owner, endorsement, lockout } = auths;
+  return {
+    ...(set.ownerAuthSet && owner !== undefined ? { owner } : {}),
+    ...(set.endorsementAuthSet && endorsement !== undefined ? { endorsement } : {}),
+    ...(set.lockoutAuthSet && lockout !== undefined ? { lockout } : {}),
+  };
+}
+
 /** Runs `work` with an authorisation for an entity whose auth value is `value`. */
 export async function withAuth<T>(
   tpm: CommandQueue,
