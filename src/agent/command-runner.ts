@@ -54,9 +54,10 @@ export class CommandRunner {
   }
 
   async #report(id: string, slot: string | null, outcome: Outcome): Promise<void> {
-    const { journal, session, now } = this.#parts;
+    const { journal, session } = this.#parts;
+    const { kind, rule } = outcome;
     const detail = reportText(outcome.detail);
-    await journal.addReport({ session, kind: outcome.kind, rule: outcome.rule, slot, subject: id, detail, at: now() });
+    await journal.addReport({ session, kind, rule, slot, subject: id, detail, at: this.#parts.now() });
   }
 
   /** On start: a command that a cut left unfinished is reported, not run again. */
@@ -111,8 +112,9 @@ export class CommandRunner {
   }
 
   async #install(body: Install): Promise<Outcome> {
-    const { journal, hasSlot, install } = this.#parts;
-    if (!hasSlot(body.slot)) return { kind: 'command', rule: 'failed', detail: `the profile has no slot ${body.slot}` };
+    const { journal } = this.#parts;
+    if (!this.#parts.hasSlot(body.slot))
+      return { kind: 'command', rule: 'failed', detail: `the profile has no slot ${body.slot}` };
     const row = (await journal.slots()).find((one) => one.slot === body.slot) ?? null;
     if (row !== null && body.order <= row.order) {
       const detail = `order ${body.order} is not above ${row.order}, the last one taken for slot ${body.slot}`;
@@ -121,6 +123,6 @@ export class CommandRunner {
     const empty = { active: null, previous: null, staged: null, securityVersion: 0 };
     const next: SlotRow = { ...empty, ...row, slot: body.slot, order: body.order };
     await journal.setSlot(next);
-    return install(body, next);
+    return this.#parts.install(body, next);
   }
 }

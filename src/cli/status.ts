@@ -1,7 +1,8 @@
 // `touchstone status [SLOT]`: may the model in this slot be loaded now. What programs on the device ask before they load one.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { machineNow } from '../agent/machine.ts';
 import { agentStatusShape, judgeSlot } from '../agent/status.ts';
 import type { AgentStatus, SlotAnswer } from '../agent/status.ts';
@@ -9,8 +10,11 @@ import { parseFile } from '../bytes/shape.ts';
 import { ConfigError, TouchstoneError } from '../errors.ts';
 import { EXIT } from './exit.ts';
 import { cleanText, outputOf, table } from './output.ts';
+import type { Json, Output } from './output.ts';
 
 const STATE_DEFAULT = '/var/lib/touchstone';
+/** How soon a reader hears of a change. */
+const LOOK_EVERY_MS = 500;
 
 async function readStatus(stateDir: string): Promise<AgentStatus> {
   const file = join(stateDir, 'status.json');
@@ -30,30 +34,111 @@ function seconds(ms: number | null): string {
   return ms === null ? '-' : `${Math.ceil(ms / 1000)} s`;
 }
 
-async function status(slot: string | undefined, options: { state: string }, command: Command): Promise<void> {
-  const output = outputOf(command);
-  const [file, now] = await Promise.all([readStatus(options.state), machineNow()]);
+interface StatusOptions {
+  readonly state: string;
+  readonly wait?: boolean;
+  readonly hold?: boolean;
+  readonly follow?: boolean;
+  readonly timeout?: number;
+}
+
+/** What the agent last said, judged now. */
+interface Judged {
+  readonly file: AgentStatus;
+  readonly answers: readonly SlotAnswer[];
+  readonly trusted: boolean;
+}
+
+async function judge(stateDir: string, slot: string | undefined): Promise<Judged> {
+  const [file, now] = await Promise.all([readStatus(stateDir), machineNow()]);
   const rows = file.slots.filter((row) => slot === undefined || row.slot === slot);
   if (slot !== undefined && rows.length === 0) {
     const names = file.slots.map((row) => row.slot).join(', ');
     throw new TouchstoneError('USAGE', `the agent knows no slot ${slot}; it knows: ${names}`);
   }
-  const answers: SlotAnswer[] = rows.map((row) => judgeSlot(file, row, now));
-  const trusted = answers.length > 0 && answers.every((answer) => answer.trusted);
-  if (!trusted) process.exitCode = EXIT.against;
+  const answers = rows.map((row) => judgeSlot(file, row, now));
+  return { file, answers, trusted: answers.length > 0 && answers.every((answer) => answer.trusted) };
+}
+
+function documentOf({ file, answers, trusted }: Judged): Json {
   const { deviceId, fleetId, verdict, agent } = file;
-  output.result({ trusted, deviceId, fleetId, agent, verdict, slots: answers.map((answer) => ({ ...answer })) }, () =>
-    table(
-      ['slot', 'use', 'version', 'lease', 'why'],
-      answers.map((answer) => [
-        answer.slot,
-        output.paint(answer.trusted ? 'green' : answer.use === 'degraded' ? 'yellow' : 'red', answer.use),
-        cleanText(answer.version ?? '-'),
-        seconds(answer.leaseLeft),
-        cleanText(answer.why),
-      ]),
-    ),
+  return { trusted, deviceId, fleetId, agent, verdict, slots: answers.map((answer) => ({ ...answer })) };
+}
+
+function tableOf(output: Output, { answers }: Judged): string {
+  return table(
+    ['slot', 'use', 'version', 'lease', 'why'],
+    answers.map((answer) => [
+      answer.slot,
+      output.paint(answer.trusted ? 'green' : answer.use === 'degraded' ? 'yellow' : 'red', answer.use),
+      cleanText(answer.version ?? '-'),
+      seconds(answer.leaseLeft),
+      cleanText(answer.why),
+    ]),
   );
+}
+
+/** Null while the agent has not said anything yet: a supervisor may start its reader first. */
+async function judgeOrNull(stateDir: string, slot: string | undefined): Promise<Judged | null> {
+  return judge(stateDir, slot).catch((error: unknown) => {
+    if (error instanceof ConfigError && error.code === 'CONFIG_MISSING') return null;
+    throw error;
+  });
+}
+
+/** Looks again and again until `done` says so, telling of each change when `tell` is given. */
+async function watch(
+  options: StatusOptions,
+  slot: string | undefined,
+  done: (judged: Judged | null) => boolean,
+  tell?: (judged: Judged) => void,
+): Promise<Judged | null> {
+  const end = options.timeout === undefined ? Infinity : performance.now() + options.timeout * 1000;
+  let told = '';
+  for (;;) {
+    const judged = await judgeOrNull(options.state, slot);
+    const words =
+      judged === null ? '' : JSON.stringify(judged.answers.map(({ use, why, release }) => [use, why, release]));
+    if (judged !== null && words !== told) tell?.(judged);
+    told = words;
+    if (done(judged) || performance.now() >= end) return judged;
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+async function status(slot: string | undefined, options: StatusOptions, command: Command): Promise<void> {
+  const output = outputOf(command);
+  if ([options.wait, options.hold, options.follow].filter((one) => one === true).length > 1) {
+    throw new TouchstoneError('USAGE', 'only one of --wait, --hold and --follow');
+  }
+  if (options.follow === true) {
+    await watch(
+      options,
+      slot,
+      () => false,
+      (judged) => {
+        process.stdout.write(output.json ? `${JSON.stringify(documentOf(judged))}\n` : `${tableOf(output, judged)}\n`);
+      },
+    );
+  }
+  const judged =
+    options.wait === true
+      ? await watch(options, slot, (one) => one?.trusted === true)
+      : options.hold === true
+        ? await watch(options, slot, (one) => one?.trusted !== true)
+        : await judge(options.state, slot);
+  if (judged?.trusted !== true) process.exitCode = EXIT.against;
+  if (judged === null) {
+    output.result({ trusted: false, slots: [] }, () => `the agent has not said anything in ${options.state} yet`);
+    return;
+  }
+  output.result(documentOf(judged), () => tableOf(output, judged));
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('a number of seconds above 0');
+  return value;
 }
 
 /** `touchstone status`. */
@@ -63,6 +148,21 @@ export function statusCommand(): Command {
     .argument('[slot]', 'one slot; without it, all must be loadable')
     .addOption(
       new Option('--state <dir>', 'state directory of the agent').env('TOUCHSTONE_STATE').default(STATE_DEFAULT),
+    )
+    .option('--wait', 'wait until it may be loaded')
+    .option('--hold', 'stay while it may be loaded; exit 1 when it no longer may')
+    .option('--follow', 'print every change until interrupted; with --json one document a line')
+    .option('--timeout <seconds>', 'give up --wait, or let go of --hold, after so long', positive)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  touchstone status detector && run-inference /var/lib/touchstone/slots/detector/model
+  touchstone status detector --wait --timeout 60
+
+The same as a stream of JSON lines for programs: the socket STATE/status.sock.
+With systemd: a service that says BindsTo=touchstone-slot@detector.service and After= the same
+starts only when the model may be loaded and stops when it no longer may.`,
     )
     .action(status);
 }
