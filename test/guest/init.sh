@@ -1,0 +1,24 @@
+#!/bin/busybox sh
+# The guest's first and only service: brings up what the agent needs, then runs each command that comes over the second serial line.
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mkdir -p /proc /sys /dev /tmp /run /root /var/lib /etc
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+mount -t tmpfs none /run
+mount -t securityfs none /sys/kernel/security
+insmod /lib/modules/e1000.ko
+ip link set lo up
+ip address add 10.0.2.15/24 dev eth0
+ip link set eth0 up
+stty -F /dev/ttyS1 raw -echo
+exec </dev/ttyS1 >/dev/ttyS1
+echo ready
+# A line is a number and a command in base64; the answer is the number, the exit code and the output, in base64 too.
+while read -r number command; do
+  echo "$command" | base64 -d >/run/command
+  sh /run/command >/run/output 2>&1 </dev/null
+  echo "$number $? $(base64 /run/output | tr -d '\n')"
+done
+poweroff -f

@@ -1,0 +1,40 @@
+// The Tpm port on a kernel's /dev/tpmrm0, in a guest that boots by BIOS.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { Checks } from './checks.ts';
+import { writeImage } from './image.ts';
+import { bootGuest } from './machine.ts';
+
+interface Outcome {
+  readonly name: string;
+  readonly failure: string | null;
+  readonly ms: number;
+}
+
+/** `dir` holds the TPM's state folder and takes everything else. */
+export async function testTpmDevice(checks: Checks, dir: string): Promise<void> {
+  const initrd = join(dir, 'initrd');
+  await writeImage(initrd, new Map());
+  const booted = await checks.run('a guest boots by BIOS with a TPM on tpm-tis', async () =>
+    bootGuest({ dir, tpmState: join(dir, 'state'), initrd, firmware: 'bios' }),
+  );
+  if (booted === undefined) return;
+  await using guest = booted;
+  await checks.run('the kernel has a resource manager and IMA', async () => {
+    assert.equal(
+      (await guest.run('test -c /dev/tpmrm0 && grep -q boot_aggregate /sys/kernel/security/ima/ascii*')).code,
+      0,
+    );
+  });
+  const { code, output } = await guest.run('node /touchstone/test/guest/inside/tpm-calls.ts');
+  const outcomes = output.split('\n').filter((line) => line.startsWith('{'));
+  for (const line of outcomes) {
+    const { name, failure, ms } = JSON.parse(line) as Outcome;
+    checks.take(`/dev/tpmrm0 ${name}`, failure, ms);
+  }
+  await checks.run('all calls on /dev/tpmrm0 ran to the end', () => {
+    assert.equal(code, 0, output);
+    assert.ok(outcomes.length >= 7, output);
+    return Promise.resolve();
+  });
+}
