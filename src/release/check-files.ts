@@ -4,11 +4,12 @@ import { equalBytes } from '../crypto/digest.ts';
 import { FileFault } from '../files/fault.ts';
 import type { Fault } from '../files/fault.ts';
 import type { HashName } from '../files/hash-file.ts';
-import type { HashPool } from '../files/hash-pool.ts';
+import type { HashFileOptions, HashPool } from '../files/hash-pool.ts';
 import type { TreeFile } from '../files/tree.ts';
 import type { ReleaseFault } from './judgement.ts';
 import { inLanes } from './lanes.ts';
 import type { ModelFiles } from './model-files.ts';
+import type { Check } from './open-checks.ts';
 import { hashOfType } from './oms-resources.ts';
 import type { OmsStatement } from './oms-statement.ts';
 import type { OmsFile } from './oms-types.ts';
@@ -22,6 +23,8 @@ export interface CheckOptions {
   readonly surplusAllowed?: boolean;
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal;
+  /** All of them, unless a test shows what one is good for. */
+  readonly checks?: readonly Check<FileFacts>[];
 }
 
 export interface CheckedFiles {
@@ -44,6 +47,18 @@ function treeFault({ path, kind }: Fault): ReleaseFault {
   return { rule: 'release-file-kind', expected: 'regular files in folders', found: `${path}: ${kind}` };
 }
 
+/** What a model's files and its statement come to, laid side by side. */
+export interface FileFacts {
+  readonly shards: boolean;
+  readonly signed: ReadonlyMap<string, OmsFile>;
+  readonly present: ReadonlyMap<string, TreeFile>;
+  /** What is no plain file, or could not be listed or read. */
+  readonly odd: readonly Fault[];
+  /** Both sides of every byte range, or size, that is not as signed. */
+  readonly differing: readonly { readonly expected: string; readonly found: string }[];
+  readonly surplusAllowed: boolean;
+}
+
 /** The path itself and every folder on the way to it. */
 function ways(path: string): string[] {
   const all = [path];
@@ -51,11 +66,85 @@ function ways(path: string): string[] {
   return all;
 }
 
-/** One look at the files: what was wrong so far. */
-class Look {
-  readonly faults: ReleaseFault[] = [];
+/** A file that a statement of shards cannot name, because it is empty. */
+function isUnseen(facts: Pick<FileFacts, 'shards' | 'signed'>, file: TreeFile): boolean {
+  return facts.shards && file.size === 0 && !facts.signed.has(file.path);
+}
+
+/** What is asked of the files, as an ordered list of named checks. */
+export const FILE_CHECKS: readonly Check<FileFacts>[] = [
+  {
+    rule: 'release-file-kind',
+    judge: ({ odd, signed, surplusAllowed }) => {
+      // Folders on the way to a signed file count as signed: a link in their place hides the file.
+      const onTheWay = new Set(surplusAllowed ? [...signed.keys()].flatMap((path) => ways(path)) : []);
+      return odd.filter(({ path }) => !surplusAllowed || onTheWay.has(path)).map((fault) => treeFault(fault));
+    },
+  },
+  {
+    rule: 'release-file-missing',
+    judge: ({ odd, signed, present }) => {
+      const hidden = new Set(odd.map((fault) => fault.path));
+      return [...signed.keys()]
+        .filter((path) => !present.has(path) && !ways(path).some((way) => hidden.has(way)))
+        .map((path) => ({ rule: 'release-file-missing', expected: path, found: 'no such file' }));
+    },
+  },
+  {
+    rule: 'release-file-surplus',
+    judge: (facts) =>
+      facts.surplusAllowed
+        ? []
+        : [...facts.present.values()]
+            .filter((file) => !facts.signed.has(file.path) && !isUnseen(facts, file))
+            .map(({ path }) => ({ rule: 'release-file-surplus', expected: 'only signed files', found: path })),
+  },
+  {
+    rule: 'release-file-changed',
+    judge: ({ differing }) => differing.map((both) => ({ rule: 'release-file-changed', ...both })),
+  },
+];
+
+function judgeFacts(facts: FileFacts, checks: readonly Check<FileFacts>[]): ReleaseFault[] {
+  // Files are hashed in any order; a person and a test want one.
+  const all = checks
+    .flatMap((check) => check.judge(facts))
+    .toSorted((a, b) => (a.expected + a.found < b.expected + b.found ? -1 : 1));
+  const faults = all.slice(0, MAX_FAULTS);
+  const last = faults.at(-1);
+  const more = all.length - faults.length;
+  return last === undefined || more === 0 ? faults : [...faults, { ...last, found: `${more} more faults` }];
+}
+
+function factsOf(model: ModelFiles, statement: OmsStatement, surplusAllowed: boolean): FileFacts {
+  // A lone `.` is the one file of the model, called as the subject is where it lies in a folder.
+  const lone = model.single ? model.name : statement.subject.name;
+  return {
+    shards: statement.serialization.method === 'shards',
+    signed: new Map(statement.files.map((file) => [file.path === '.' ? lone : file.path, file])),
+    present: new Map(model.files.map((file) => [file.path, file])),
+    odd: model.faults,
+    differing: [],
+    surplusAllowed,
+  };
+}
+
+/** What the names and kinds of the files alone show to be wrong: before a byte is read. */
+export function judgeListing(
+  model: ModelFiles,
+  statement: OmsStatement,
+  checks: readonly Check<FileFacts>[] = FILE_CHECKS,
+): ReleaseFault[] {
+  return judgeFacts(factsOf(model, statement, false), checks);
+}
+
+type Sharded = { readonly size: number } & Pick<OmsFile, 'parts'>;
+
+/** Reads the files and keeps what differs. */
+class Reading {
+  readonly odd: Fault[] = [];
   readonly entries: ManifestEntry[] = [];
-  #more = 0;
+  readonly differing: { expected: string; found: string }[] = [];
   readonly #options: CheckOptions;
   readonly #folder: string;
   readonly #hash: HashName;
@@ -66,75 +155,56 @@ class Look {
     this.#hash = hash;
   }
 
-  fault(fault: ReleaseFault): void {
-    if (this.faults.length < MAX_FAULTS) this.faults.push(fault);
-    else this.#more++;
-  }
-
-  result(unseen: readonly string[]): CheckedFiles {
-    // Files are hashed in any order; a person and a test want one.
-    const faults = this.faults.toSorted((a, b) => (a.expected + a.found < b.expected + b.found ? -1 : 1));
-    const last = faults.at(-1);
-    if (last !== undefined && this.#more > 0) faults.push({ ...last, found: `${this.#more} more faults` });
-    return { faults, entries: this.entries, unseen };
-  }
-
-  async compare(file: TreeFile, signed: OmsFile): Promise<void> {
+  async read(file: TreeFile, signed: OmsFile | null): Promise<void> {
     const { onProgress, signal } = this.#options;
     const some = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) };
     try {
-      await this.#compare(file, signed, some);
+      if (signed === null) await this.#readUnnamed(file, some);
+      else if (signed.size === null) await this.#readWhole(file, signed, some);
+      else await this.#readShards(file, { size: signed.size, parts: signed.parts }, some);
     } catch (error) {
       if (!(error instanceof FileFault)) throw error;
-      this.fault(treeFault({ path: file.path, kind: error.kind }));
+      this.odd.push({ path: file.path, kind: error.kind });
     }
   }
 
-  async #compare(file: TreeFile, signed: OmsFile, some: Pick<CheckOptions, 'onProgress' | 'signal'>): Promise<void> {
+  async #readWhole({ path, size }: TreeFile, { parts }: OmsFile, some: HashFileOptions): Promise<void> {
     const { pool, withManifest } = this.#options;
-    const path = join(this.#folder, file.path);
-    if (signed.size === null) {
-      const names: HashName[] = withManifest && this.#hash !== 'sha256' ? [this.#hash, 'sha256'] : [this.#hash];
-      const { size, digests } = await pool.digestFile(path, names, { ...some, size: file.size });
-      this.#agree(file.path, signed.parts[0]?.digest, digests[0], null);
-      this.#found(file.path, size, digests.at(-1));
-      return;
-    }
-    if (signed.size !== file.size) {
-      const expected = `${file.path}: ${signed.size} bytes`;
-      this.fault({ rule: 'release-file-changed', expected, found: `${file.size} bytes` });
-      return;
-    }
-    for (const { start, end, digest } of signed.parts) {
-      const range = { start, end: end ?? file.size };
-      const { digests } = await pool.digestFile(path, [this.#hash], { ...some, range });
-      this.#agree(file.path, digest, digests[0], range.start);
-    }
-    if (!withManifest) return;
-    const whole = await pool.digestFile(path, ['sha256'], some);
-    this.#found(file.path, whole.size, whole.digests[0]);
+    const names: HashName[] = withManifest && this.#hash !== 'sha256' ? [this.#hash, 'sha256'] : [this.#hash];
+    const found = await pool.digestFile(join(this.#folder, path), names, { ...some, size });
+    this.#compare(path, parts[0]?.digest, found.digests[0]);
+    this.#enter(path, found.size, found.digests.at(-1));
   }
 
-  #agree(path: string, want: Buffer | undefined, got: Buffer | undefined, from: number | null): void {
-    if (want === undefined || got === undefined) throw new TypeError(`no digest of ${path}`);
+  async #readShards({ path, size }: TreeFile, signed: Sharded, some: HashFileOptions): Promise<void> {
+    const { pool, withManifest } = this.#options;
+    const at = join(this.#folder, path);
+    if (signed.size !== size) {
+      this.differing.push({ expected: `${path}: ${signed.size} bytes`, found: `${size} bytes` });
+    } else {
+      for (const { start, end, digest } of signed.parts) {
+        const range = { start, end: end ?? size };
+        const { digests } = await pool.digestFile(at, [this.#hash], { ...some, range });
+        this.#compare(`${path} from byte ${start}`, digest, digests[0]);
+      }
+    }
+    if (withManifest) await this.#readUnnamed({ path, size }, some);
+  }
+
+  /** Whole and for the manifest only. */
+  async #readUnnamed({ path }: TreeFile, some: HashFileOptions): Promise<void> {
+    const { size, sha256 } = await this.#options.pool.hashFile(join(this.#folder, path), some);
+    this.#enter(path, size, sha256);
+  }
+
+  #compare(where: string, want: Buffer | undefined, got: Buffer | undefined): void {
+    if (want === undefined || got === undefined) throw new TypeError(`no digest of ${where}`);
     if (equalBytes(want, got)) return;
-    const where = from === null ? path : `${path} from byte ${from}`;
-    this.fault({
-      rule: 'release-file-changed',
-      expected: `${where}: ${want.toString('hex')}`,
-      found: got.toString('hex'),
-    });
+    this.differing.push({ expected: `${where}: ${want.toString('hex')}`, found: got.toString('hex') });
   }
 
-  #found(path: string, size: number, sha256: Buffer | undefined): void {
+  #enter(path: string, size: number, sha256: Buffer | undefined): void {
     if (this.#options.withManifest && sha256 !== undefined) this.entries.push({ path, size, sha256 });
-  }
-
-  /** A file of a shard statement that it cannot name, because it is empty. */
-  async unnamed(file: TreeFile): Promise<void> {
-    if (!this.#options.withManifest) return;
-    const { size, sha256 } = await this.#options.pool.hashFile(join(this.#folder, file.path));
-    this.#found(file.path, size, sha256);
   }
 }
 
@@ -146,34 +216,19 @@ export async function checkFiles(
 ): Promise<CheckedFiles> {
   const hash = hashOfType(statement.serialization.hash_type);
   if (hash === undefined) throw new TypeError(`no hash ${statement.serialization.hash_type}`);
-  const look = new Look(options, model.folder, hash);
-  // A lone `.` is the one file of the model, called as the subject is where it lies in a folder.
-  const lone = model.single ? model.name : statement.subject.name;
-  const signed = new Map(statement.files.map((file) => [file.path === '.' ? lone : file.path, file]));
-  const present = new Map(model.files.map((file) => [file.path, file]));
-
-  const faulty = new Set(model.faults.map((fault) => fault.path));
-  // Folders on the way to a signed file count as signed: a link in their place hides the file.
-  const onTheWay = new Set([...signed.keys()].flatMap((path) => ways(path)));
-  for (const fault of model.faults) {
-    if (options.surplusAllowed !== true || onTheWay.has(fault.path)) look.fault(treeFault(fault));
-  }
-  for (const path of signed.keys()) {
-    if (present.has(path) || ways(path).some((way) => faulty.has(way))) continue;
-    look.fault({ rule: 'release-file-missing', expected: path, found: 'no such file' });
-  }
-  const unnamed = model.files.filter((file) => !signed.has(file.path));
-  const isUnseen = (file: TreeFile): boolean => statement.serialization.method === 'shards' && file.size === 0;
-  for (const file of unnamed) {
-    if (isUnseen(file) || options.surplusAllowed === true) continue;
-    look.fault({ rule: 'release-file-surplus', expected: 'only signed files', found: file.path });
-  }
-  const pairs = [...signed].flatMap(([path, wanted]) => {
-    const file = present.get(path);
-    return file === undefined ? [] : [{ file, wanted }];
+  const facts = factsOf(model, statement, options.surplusAllowed === true);
+  const reading = new Reading(options, model.folder, hash);
+  const unseen = model.files.filter((file) => isUnseen(facts, file));
+  const named = [...facts.signed].flatMap(([path, signed]) => {
+    const file = facts.present.get(path);
+    return file === undefined ? [] : [{ file, signed }];
   });
-  await inLanes(pairs, async ({ file, wanted }) => look.compare(file, wanted));
-  const unseen = unnamed.filter((file) => isUnseen(file));
-  await inLanes(unseen, async (file) => look.unnamed(file));
-  return look.result(unseen.map((file) => file.path));
+  const unnamed = options.withManifest ? unseen.map((file) => ({ file, signed: null })) : [];
+  await inLanes([...named, ...unnamed], async ({ file, signed }) => reading.read(file, signed));
+  const found = { ...facts, odd: [...facts.odd, ...reading.odd], differing: reading.differing };
+  return {
+    faults: judgeFacts(found, options.checks ?? FILE_CHECKS),
+    entries: reading.entries,
+    unseen: unseen.map((file) => file.path),
+  };
 }

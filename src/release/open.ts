@@ -12,7 +12,7 @@ import { readBundle } from './oms-bundle.ts';
 import { IN_TOTO_TYPE, readStatement } from './oms-statement.ts';
 import type { OmsStatement } from './oms-statement.ts';
 import { CONTENT_CHECKS, SIGNATURE_CHECKS } from './open-checks.ts';
-import type { Contents, SignedFile } from './open-checks.ts';
+import type { Check, Contents, SignedFile } from './open-checks.ts';
 import { readPassport } from './passport.ts';
 import { importKeys } from './root.ts';
 import type { Passport, RootStatement } from './types.ts';
@@ -94,9 +94,12 @@ function readSignatureFile(bytes: Uint8Array | null, keys: Keys): Read {
 }
 
 /** The payload once the checks of its signature found nothing; otherwise what they found. */
-function signedPayload(read: Read): { payload: Buffer; by: readonly string[] } | Faulty {
+function signedPayload(
+  read: Read,
+  checks: readonly Check<SignedFile>[],
+): { payload: Buffer; by: readonly string[] } | Faulty {
   if ('faults' in read) return read;
-  const faults = SIGNATURE_CHECKS.flatMap((check) => check.judge(read.file));
+  const faults = checks.flatMap((check) => check.judge(read.file));
   return faults.length > 0 ? { faults } : { payload: read.payload, by: read.file.signedBy };
 }
 
@@ -116,11 +119,24 @@ function signerOf({ passport, passportBy, publishers, revoked }: Contents): stri
   return live.find((id) => may.some((one) => one.id === id)) ?? passportBy[0] ?? 'nobody';
 }
 
+/** What is asked of the two signed files, stage by stage. */
+export interface OpenChecks {
+  readonly signature: readonly Check<SignedFile>[];
+  readonly content: readonly Check<Contents>[];
+}
+
+export const OPEN_CHECKS: OpenChecks = { signature: SIGNATURE_CHECKS, content: CONTENT_CHECKS };
+
 /**
  * Judges a release by its two signed files and the root's key table. All findings come at once, but nothing is read of what is not
  * signed by a publisher. Pure; never throws on bad bytes.
  */
 export function openRelease(input: OpenReleaseInput): OpenedRelease {
+  return openReleaseWith(OPEN_CHECKS, input);
+}
+
+/** The same with other checks: how a test shows what each is good for. */
+export function openReleaseWith(checks: OpenChecks, input: OpenReleaseInput): OpenedRelease {
   const { publishers, revoked } = input;
   const keys = importKeys(publishers);
   const faults: ReleaseFault[] = [];
@@ -129,8 +145,8 @@ export function openRelease(input: OpenReleaseInput): OpenedRelease {
     faults.push(...(read as T & Faulty).faults);
     return null;
   };
-  const ofPassport = kept(signedPayload(readPassportFile(input.passport, keys)));
-  const ofStatement = kept(signedPayload(readSignatureFile(input.sig, keys)));
+  const ofPassport = kept(signedPayload(readPassportFile(input.passport, keys), checks.signature));
+  const ofStatement = kept(signedPayload(readSignatureFile(input.sig, keys), checks.signature));
   const contents: Contents = {
     passport: ofPassport === null ? null : kept(readPassport(ofPassport.payload)),
     passportBy: ofPassport?.by ?? [],
@@ -139,7 +155,7 @@ export function openRelease(input: OpenReleaseInput): OpenedRelease {
     publishers,
     revoked,
   };
-  faults.push(...CONTENT_CHECKS.flatMap((check) => check.judge(contents)));
+  faults.push(...checks.content.flatMap((check) => check.judge(contents)));
   const { passport, statement } = contents;
   if (faults.length > 0 || ofPassport === null || passport === null || statement === null) {
     return { ok: false, findings: faults.map((fault) => toFinding(fault, input.subject ?? 'release', 'fleet')) };

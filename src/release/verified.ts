@@ -2,11 +2,13 @@
 import { toHex } from '../bytes/text.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
-import { checkFiles } from './check-files.ts';
+import { checkFiles, FILE_CHECKS } from './check-files.ts';
+import type { FileFacts } from './check-files.ts';
 import { toFinding } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import { manifestDigest } from './manifest.ts';
 import { listModel } from './model-files.ts';
+import type { Check } from './open-checks.ts';
 import type { SignedRelease } from './open.ts';
 import type { ManifestEntry } from './types.ts';
 
@@ -41,6 +43,29 @@ export interface VerifyOptions {
   readonly subject?: string;
 }
 
+/** The manifest of the files that were found, and the one in the passport; hex digests. */
+export interface Manifests {
+  readonly found: string;
+  readonly signed: string;
+}
+
+/** What is asked of a model's bytes, stage by stage. */
+export interface ModelChecks {
+  readonly files: readonly Check<FileFacts>[];
+  readonly manifest: readonly Check<Manifests>[];
+}
+
+export const MODEL_CHECKS: ModelChecks = {
+  files: FILE_CHECKS,
+  manifest: [
+    {
+      rule: 'release-manifest',
+      judge: ({ found, signed }) =>
+        found === signed ? [] : [{ rule: 'release-manifest', expected: `manifest ${signed}`, found }],
+    },
+  ],
+};
+
 /**
  * Reads every byte under `dir`. Nothing is left out, whatever the signer ignored: a release holds what was signed and nothing
  * else. Errors: ReleaseError where `dir` cannot be listed; MeasureError; the signal's reason.
@@ -51,20 +76,31 @@ export async function verifyModelFolder(
   pool: HashPool,
   options: VerifyOptions = {},
 ): Promise<{ ok: true; release: VerifiedRelease } | { ok: false; findings: Finding[] }> {
+  return verifyModelFolderWith(MODEL_CHECKS, dir, signed, pool, options);
+}
+
+/** The same with other checks: how a test shows what each is good for. */
+export async function verifyModelFolderWith(
+  checks: ModelChecks,
+  dir: string,
+  signed: SignedRelease,
+  pool: HashPool,
+  options: VerifyOptions = {},
+): Promise<{ ok: true; release: VerifiedRelease } | { ok: false; findings: Finding[] }> {
   const { onProgress, signal, subject = 'release' } = options;
   const model = await listModel(dir, () => false, signal);
   const checked = await checkFiles(model, signed.statement, {
     pool,
     withManifest: true,
+    checks: checks.files,
     ...(onProgress === undefined ? {} : { onProgress }),
     ...(signal === undefined ? {} : { signal }),
   });
   const faults: ReleaseFault[] = [...checked.faults];
   // With faults in files the manifest is another anyway, and says nothing more.
   if (faults.length === 0) {
-    const found = toHex(manifestDigest(checked.entries));
-    const expected = signed.passport.manifestDigest;
-    if (found !== expected) faults.push({ rule: 'release-manifest', expected: `manifest ${expected}`, found });
+    const both = { found: toHex(manifestDigest(checked.entries)), signed: signed.passport.manifestDigest };
+    faults.push(...checks.manifest.flatMap((check) => check.judge(both)));
   }
   if (faults.length > 0)
     return { ok: false, findings: faults.map((fault) => toFinding(fault, subject, signed.signedBy)) };

@@ -1,0 +1,66 @@
+// Where releases and slots lie in the state directory, and what the names of unfinished work say after a power cut.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fsyncDir } from '../files/durable.ts';
+
+export interface Places {
+  readonly state: string;
+  readonly releases: string;
+  readonly slots: string;
+}
+
+/** Bytes on their way in, not to be believed: removed on start. */
+export const STAGING = '.staging-';
+/** Verified and on the disk, about to replace what lies under its release id: finished on start. */
+export const READY = '.ready-';
+/** What it replaced: removed on start. */
+export const REPLACED = '.old-';
+
+export function placesOf(stateDir: string): Places {
+  return { state: stateDir, releases: join(stateDir, 'releases'), slots: join(stateDir, 'slots') };
+}
+
+export function releaseFolder(stateDir: string, id: string): string {
+  if (!isReleaseId(id)) throw new RangeError(`no release id: ${id}`);
+  return join(stateDir, 'releases', id);
+}
+
+export function isReleaseId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
+}
+
+/** The link of a slot; a consumer opens STATE/slots/SLOT/model through it. */
+export function slotLink(stateDir: string, slot: string): string {
+  return join(stateDir, 'slots', slot);
+}
+
+/** The text of a slot's link. */
+export function linkTarget(id: string): string {
+  return `../releases/${id}`;
+}
+
+/** The release that a link of this text leads to; null when it is none of ours. */
+export function releaseOfTarget(target: string): string | null {
+  const id = target.startsWith('../releases/') ? target.slice('../releases/'.length) : '';
+  return isReleaseId(id) ? id : null;
+}
+
+/** Where a release waits for its installation when no other source is named. */
+export function inboxFolder(stateDir: string, id: string): string {
+  if (!isReleaseId(id)) throw new RangeError(`no release id: ${id}`);
+  return join(stateDir, 'inbox', id);
+}
+
+/** Makes the two folders where they are missing. */
+export async function makePlaces(stateDir: string): Promise<Places> {
+  const places = placesOf(stateDir);
+  await mkdir(places.releases, { recursive: true, mode: 0o755 });
+  await mkdir(places.slots, { recursive: true, mode: 0o755 });
+  await fsyncDir(stateDir);
+  return places;
+}
+
+/** Called before each step with its name: tests cut the power there. */
+export type StepHook = (step: string) => Promise<void> | void;
+
+export const noHook: StepHook = () => undefined;
