@@ -39,6 +39,19 @@ async function sendAlone(path: string, command: Buffer): Promise<void> {
   }
 }
 
+/** Whether somebody takes connections there: between bind and listen the file exists and nobody does. */
+async function listens(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
 /** A running swtpm; see `startSoftwareTpm`. */
 export class SoftwareTpm implements AsyncDisposable {
   readonly dir: string;
@@ -73,15 +86,20 @@ export class SoftwareTpm implements AsyncDisposable {
     return this.#child?.pid;
   }
 
-  /** Powers the TPM on: TPM2_Startup(CLEAR), or (STATE) after TPM2_Shutdown(STATE). */
-  async start(options: { keepState?: boolean } = {}): Promise<void> {
+  /** Powers the TPM on: TPM2_Startup(CLEAR), or (STATE) after TPM2_Shutdown(STATE); `bare`: none, as firmware finds it. */
+  async start(options: { keepState?: boolean; bare?: boolean } = {}): Promise<void> {
     if (this.#child !== null) throw new TypeError('the software TPM runs already');
     await rm(this.socketPath, { force: true });
     await rm(`${this.socketPath}.ctrl`, { force: true });
-    const startup = options.keepState === true ? 'startup-state' : 'startup-clear';
+    const startup = options.keepState === true ? ',startup-state' : ',startup-clear';
     const args = ['socket', '--tpm2', '--tpmstate', `dir=${this.stateDir}`];
     args.push('--server', `type=unixio,path=${this.socketPath}`, '--ctrl', `type=unixio,path=${this.socketPath}.ctrl`);
-    args.push('--flags', `not-need-init,${startup}`, '--log', `file=${join(this.dir, 'swtpm.log')},level=1`);
+    args.push(
+      '--flags',
+      `not-need-init${options.bare === true ? '' : startup}`,
+      '--log',
+      `file=${join(this.dir, 'swtpm.log')},level=1`,
+    );
     const child = spawn('swtpm', args, { stdio: 'ignore', cwd: this.dir });
     this.#child = child;
     process.once('exit', this.#killChild);
@@ -89,7 +107,10 @@ export class SoftwareTpm implements AsyncDisposable {
     child.once('error', (error) => {
       failure = error;
     });
-    for (const started = Date.now(); !existsSync(this.socketPath) || !existsSync(`${this.socketPath}.ctrl`);) {
+    for (
+      const started = Date.now();
+      !(await listens(this.socketPath)) || !(await listens(`${this.socketPath}.ctrl`));
+    ) {
       if (failure !== null || child.exitCode !== null || Date.now() - started > START_LIMIT_MS) {
         await this.#end('SIGKILL');
         throw new Error(`swtpm does not start; see ${join(this.dir, 'swtpm.log')}`, { cause: failure });

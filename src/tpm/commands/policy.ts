@@ -154,3 +154,19 @@ export async function policyAuthorize(
     read: nothing,
   });
 }
+
+/** TPM2_PolicyAuthorizeNV, Part 3, 23.22: the policy so far must be the one in the index (TPMT_HA). `authHandle` may read it. */
+export async function policyAuthorizeNv(
+  tpm: CommandQueue,
+  session: number,
+  authHandle: Entity,
+  index: Entity,
+  auth: Authorization = password(),
+): Promise<void> {
+  await execute(tpm, {
+    command: 'PolicyAuthorizeNV',
+    handles: [authHandle, index, session],
+    auths: [auth],
+    read: nothing,
+  });
+}

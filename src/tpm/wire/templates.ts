@@ -111,3 +111,11 @@ export const SRK_TEMPLATE: TpmtPublic = {
   authPolicy: none,
   area: { type: 'ecc', symmetric: aes(128), scheme: null, curve: TPM_ECC.NIST_P256, kdf: null, x: none, y: none },
 };
+
+/** Data sealed under the SRK by the auth value it is given: noDA, so that power cuts cannot lock it. */
+export const SEALED_TEMPLATE: TpmtPublic = {
+  nameAlg: TPM_ALG.SHA256,
+  attributes: fixedTPM | fixedParent | userWithAuth | noDA,
+  authPolicy: none,
+  area: { type: 'keyedhash', scheme: null, unique: none },
+};
