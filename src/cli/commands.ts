@@ -14,6 +14,16 @@ export interface CommandEntry {
 /** In the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'fleet',
+    summary: "make a fleet's keys and files",
+    load: async () => (await import('./fleet.ts')).fleetCommand(),
+  },
+  {
+    name: 'release',
+    summary: 'make, publish and withdraw releases',
+    load: async () => (await import('./release.ts')).releaseCommand(),
+  },
+  {
     name: 'profile',
     summary: 'check firmware profiles',
     load: async () => (await import('./profile.ts')).profileCommand(),

@@ -11,7 +11,7 @@ export interface Output {
   /** The result: `document` with --json, else what `text` returns. Call it once. */
   result(document: Json, text: () => string): void;
   /** A message to the person at the terminal; stderr, so it never mixes with a result. */
-  note(message: string): void;
+  readonly note: (message: string) => void;
   /** Colours `text` when stdout is a terminal that wants colours. */
   paint(colour: Colour, text: string): string;
 }
