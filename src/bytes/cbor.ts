@@ -1,6 +1,7 @@
 // Deterministic CBOR (RFC 8949, 4.2.1) in and out, bounded in depth, size and number of items.
-import { decode as cborgDecode, encode as cborgEncode } from 'cborg';
+import { encode as cborgEncode } from 'cborg';
 import { WireError } from '../errors.ts';
+import { fromUtf8 } from './text.ts';
 
 /** What our messages are made of. Integers beyond 2^53 are bigint; maps have text keys. */
 export type CborValue =
@@ -14,80 +15,130 @@ export interface CborLimits {
 
 export const MESSAGE_LIMITS: CborLimits = { maxBytes: 256 * 1024, maxDepth: 16, maxItems: 65_536 };
 
-const fail = (
-  code: 'WIRE_SHORT' | 'WIRE_LIMIT' | 'WIRE_MALFORMED' | 'WIRE_TRAILING',
-  message: string,
-  offset: number,
-): never => {
-  throw new WireError(code, message, { field: 'cbor', offset });
-};
+/** A head with a following argument of 1, 2, 4 or 8 bytes may not hold less than this. */
+const LEAST: readonly bigint[] = [24n, 1n << 8n, 1n << 16n, 1n << 32n];
+const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+const SIMPLE: ReadonlyMap<number, boolean | null> = new Map([
+  [20, false],
+  [21, true],
+  [22, null],
+]);
 
-/** Walks the heads once without recursion, so that depth and item count are known before anything is built. */
-function assertBounded(bytes: Uint8Array, limits: CborLimits): void {
-  if (bytes.length > limits.maxBytes) fail('WIRE_LIMIT', `${bytes.length} bytes, at most ${limits.maxBytes}`, 0);
-  const open: number[] = [];
-  let at = 0;
-  let items = 0;
-  do {
-    if (++items > limits.maxItems) fail('WIRE_LIMIT', `more than ${limits.maxItems} items`, at);
-    const head = bytes[at] ?? fail('WIRE_SHORT', 'ends inside an item', at);
+/** Reads forward and refuses every form but the deterministic one: two encodings of one message would have two digests. */
+class CborReader {
+  readonly #bytes: Buffer;
+  readonly #limits: CborLimits;
+  #at = 0;
+  #items = 0;
+
+  constructor(bytes: Uint8Array, limits: CborLimits) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#limits = limits;
+    if (bytes.length > limits.maxBytes) this.#fail('WIRE_LIMIT', `${bytes.length} bytes, at most ${limits.maxBytes}`);
+  }
+
+  #fail(code: 'WIRE_SHORT' | 'WIRE_LIMIT' | 'WIRE_MALFORMED' | 'WIRE_TRAILING', message: string): never {
+    throw new WireError(code, message, { field: 'cbor', offset: this.#at });
+  }
+
+  /** The argument of a head whose low five bits are `info`. */
+  #argument(info: number): bigint {
+    if (info < 24) return BigInt(info);
+    const least = LEAST[info - 24] ?? this.#fail('WIRE_MALFORMED', 'indefinite length or reserved head');
+    const width = 1 << (info - 24);
+    const start = this.#at;
+    if (start + width > this.#bytes.length) this.#fail('WIRE_SHORT', 'ends inside a head');
+    const value = width === 8 ? this.#bytes.readBigUInt64BE(start) : BigInt(this.#bytes.readUIntBE(start, width));
+    if (value < least) this.#fail('WIRE_MALFORMED', 'an integer or length is not in its shortest form');
+    this.#at += width;
+    return value;
+  }
+
+  #take(length: bigint): Buffer {
+    if (length > this.#bytes.length - this.#at) this.#fail('WIRE_SHORT', 'ends inside a string');
+    const start = this.#at;
+    this.#at += Number(length);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** Each child takes a byte at least, so a count beyond what is left is refused before anything is built. */
+  #children(count: bigint, depth: number): number {
+    const left = this.#bytes.length - this.#at;
+    if (count > left) this.#fail('WIRE_SHORT', `announces ${count} items, ${left} bytes left`);
+    if (count > 0n && depth >= this.#limits.maxDepth) this.#fail('WIRE_LIMIT', `deeper than ${this.#limits.maxDepth}`);
+    return Number(count);
+  }
+
+  #map(pairs: number, depth: number): Record<string, unknown> {
+    const entries: [string, unknown][] = [];
+    let before: Buffer = Buffer.alloc(0);
+    for (let i = 0; i < pairs; i++) {
+      const start = this.#at;
+      const key = this.#item(depth);
+      if (typeof key !== 'string') this.#fail('WIRE_MALFORMED', 'a map key that is not text');
+      const encoded = this.#bytes.subarray(start, this.#at);
+      const named = `the key ${JSON.stringify(key.slice(0, 64))}`;
+      const order = Buffer.compare(before, encoded);
+      if (order === 0) this.#fail('WIRE_MALFORMED', `${named} occurs twice`);
+      if (order > 0) this.#fail('WIRE_MALFORMED', `${named} is not in bytewise order`);
+      before = encoded;
+      entries.push([key, this.#item(depth)]);
+    }
+    return Object.fromEntries(entries);
+  }
+
+  #item(depth: number): unknown {
+    if (++this.#items > this.#limits.maxItems) this.#fail('WIRE_LIMIT', `more than ${this.#limits.maxItems} items`);
+    const head = this.#bytes[this.#at] ?? this.#fail('WIRE_SHORT', 'ends inside an item');
     const major = head >> 5;
-    const info = head & 31;
-    if (info > 27) fail('WIRE_MALFORMED', 'indefinite length or reserved head', at);
-    const width = info < 24 ? 0 : 1 << (info - 24);
-    let argument = info;
-    if (width > 0) {
-      if (at + width >= bytes.length) fail('WIRE_SHORT', 'ends inside a head', at);
-      argument = 0;
-      for (let i = 1; i <= width; i++) argument = argument * 256 + (bytes[at + i] ?? 0);
+    if (major === 7) {
+      const simple = SIMPLE.get(head & 31);
+      if (simple === undefined) this.#fail('WIRE_MALFORMED', 'floats, undefined and simple values are not used here');
+      this.#at++;
+      return simple;
     }
-    at += 1 + width;
-    let children = 0;
-    if (major === 2 || major === 3) at += argument;
-    else if (major === 4) children = argument;
-    else if (major === 5) children = argument * 2;
-    else if (major === 6) fail('WIRE_MALFORMED', 'tags are not used here', at);
-    if (at > bytes.length) fail('WIRE_SHORT', 'ends inside a string', at);
-    if (children > bytes.length - at)
-      fail('WIRE_SHORT', `announces ${children} items, ${bytes.length - at} bytes left`, at);
-    if (children > 0) {
-      if (open.length >= limits.maxDepth) fail('WIRE_LIMIT', `deeper than ${limits.maxDepth}`, at);
-      open.push(children);
-    } else {
-      while (open.length > 0) {
-        const last = open.length - 1;
-        const left = (open[last] ?? 1) - 1;
-        open[last] = left;
-        if (left > 0) break;
-        open.pop();
-      }
+    if (major === 6) this.#fail('WIRE_MALFORMED', 'tags are not used here');
+    this.#at++;
+    const argument = this.#argument(head & 31);
+    if (major === 0 || major === 1) {
+      const value = major === 0 ? argument : -1n - argument;
+      return value > SAFE || value < -SAFE ? value : Number(value);
     }
-  } while (open.length > 0);
-  if (at !== bytes.length) fail('WIRE_TRAILING', `${bytes.length - at} bytes left over`, at);
-}
+    if (major === 2) return new Uint8Array(this.#take(argument));
+    if (major === 3) return fromUtf8(this.#take(argument));
+    if (major === 5) return this.#map(this.#children(argument * 2n, depth) / 2, depth + 1);
+    return Array.from({ length: this.#children(argument, depth) }, () => this.#item(depth + 1));
+  }
 
-const OPTIONS = {
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowNaN: false,
-  allowInfinity: false,
-  strict: true,
-  rejectDuplicateMapKeys: true,
-} as const;
-
-/** Decodes one CBOR item that fills `bytes`. Errors: WireError (never anything else, whatever the bytes are). */
-export function decodeCbor(bytes: Uint8Array, limits: CborLimits = MESSAGE_LIMITS): unknown {
-  assertBounded(bytes, limits);
-  try {
-    return cborgDecode(bytes, OPTIONS);
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new WireError('WIRE_MALFORMED', message, { field: 'cbor', offset: 0 }, { cause });
+  whole(): unknown {
+    const value = this.#item(0);
+    const left = this.#bytes.length - this.#at;
+    if (left > 0) this.#fail('WIRE_TRAILING', `${left} bytes left over`);
+    return value;
   }
 }
 
-/** Deterministic encoding: shortest heads, map keys in bytewise order. */
+/** Decodes one CBOR item that fills `bytes`. Errors: WireError (never anything else, whatever the bytes are). */
+export function decodeCbor(bytes: Uint8Array, limits: CborLimits = MESSAGE_LIMITS): unknown {
+  return new CborReader(bytes, limits).whole();
+}
+
+/** A number that would come back as something else is a bug of the caller. */
+function assertExact(value: unknown): null {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${String(value)} is no exact integer`);
+  return null;
+}
+
+/** A string with half of a surrogate pair has no UTF-8 form. */
+function assertWellFormed(value: unknown): null {
+  if (typeof value === 'string' && !value.isWellFormed()) throw new RangeError('text with a lone surrogate');
+  return null;
+}
+
+const ENCODERS = { typeEncoders: { number: assertExact, string: assertWellFormed } };
+
+/** Deterministic encoding: shortest heads, map keys in bytewise order. A value that has no such form is a bug: RangeError. */
 export function encodeCbor(value: CborValue): Buffer {
-  const bytes = cborgEncode(value);
+  const bytes = cborgEncode(value, ENCODERS);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -54,7 +54,7 @@ function scan(text: string, limits: JsonLimits): void {
     }
     const end = stringEnd(text, at);
     const keys = open.at(-1);
-    if (keys != null && nextToken(text, end) === ':') {
+    if (keys !== undefined && keys !== null && nextToken(text, end) === ':') {
       const key: unknown = JSON.parse(text.slice(at, end));
       if (typeof key === 'string') {
         if (keys.has(key)) fail('WIRE_MALFORMED', `the key ${JSON.stringify(key)} occurs twice`, at);

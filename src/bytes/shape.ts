@@ -32,7 +32,7 @@ export function text(max: number): Shape<string> {
     v.string(),
     v.minLength(1),
     v.maxLength(max),
-    v.regex(/^[^\p{Cc}]*$/u, 'control characters are not allowed'),
+    v.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'control characters and lone surrogates are not allowed'),
   );
 }
 
@@ -58,11 +58,11 @@ function faults(issues: readonly v.BaseIssue<unknown>[]): string {
 }
 
 /** `value` as a `T`, or a WireError that names every bad field. For what arrives from outside. */
-export function parseShape<T>(shape: Shape<T>, value: unknown, name: string): T {
+export function parseShape<T>(shape: Shape<T>, value: unknown, subject: string): T {
   const result = v.safeParse(shape, value);
   if (result.success) return result.output;
   const first = result.issues[0];
-  const field = `${name}.${v.getDotPath(first) ?? ''}`;
+  const field = `${subject}.${v.getDotPath(first) ?? ''}`;
   throw new WireError('WIRE_MALFORMED', faults(result.issues), { field, offset: 0 });
 }
 
