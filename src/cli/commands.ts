@@ -29,6 +29,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
   {
+    name: 'evidence',
+    summary: 'explain evidence',
+    load: async () => (await import('./evidence.ts')).evidenceCommand(),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: async (wholeTree) => (await import('./completion.ts')).completionCommand(wholeTree),
