@@ -19,6 +19,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fleet.ts')).fleetCommand(),
   },
   {
+    name: 'keygen',
+    summary: "make a publisher's key pair",
+    load: async () => (await import('./keygen.ts')).keygenCommand(),
+  },
+  {
+    name: 'sign',
+    summary: 'sign a model',
+    load: async () => (await import('./sign.ts')).signCommand(),
+  },
+  {
+    name: 'verify',
+    summary: 'verify a signed model',
+    load: async () => (await import('./verify.ts')).verifyCommand(),
+  },
+  {
     name: 'release',
     summary: 'make, publish and withdraw releases',
     load: async () => (await import('./release.ts')).releaseCommand(),
@@ -32,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'evidence',
     summary: 'explain evidence',
     load: async () => (await import('./evidence.ts')).evidenceCommand(),
+  },
+  {
+    name: 'explain',
+    summary: 'explain a rule that a finding names',
+    load: async () => (await import('./explain.ts')).explainCommand(),
   },
   {
     name: 'completion',

@@ -27,7 +27,7 @@ async function assertNew(dir: string): Promise<void> {
     throw new ConfigError('CONFIG_INVALID', `${dir} cannot become the folder of a fleet`, { cause: error });
   });
   if (names.length > 0) {
-    throw new ConfigError('CONFIG_INVALID', `${dir} is not empty: choose a new folder; nothing was written`);
+    throw new ConfigError('ALREADY_THERE', `${dir} is not empty; nothing was written`);
   }
 }
 

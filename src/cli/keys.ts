@@ -10,7 +10,7 @@ const MAX_KEY_FILE_BYTES = 65_536;
 const CURVES = 'P-256, P-384 or P-521';
 
 function refuse(file: string, why: string): never {
-  throw new ConfigError('CONFIG_INVALID', `${file}: ${why}`);
+  throw new ConfigError('KEY_INVALID', `${file} ${why}`);
 }
 
 /** What a PEM text says it is, by its first label; empty where it is none. */

@@ -113,7 +113,7 @@ export interface ReleaseSource {
 
 /**
  * Makes `out` from a model and what `seal` signs once it has seen the copied files: it gets the copy's model folder, so that
- * what is signed is what is shipped. Errors: ReleaseError RELEASE_INVALID where `out` is there already; DISK_FULL; what `seal` throws.
+ * what is signed is what is shipped. Errors: ReleaseError ALREADY_THERE, DISK_FULL; what `seal` throws.
  */
 export async function makeReleaseFolder<T extends SignedFiles>(
   out: string,
@@ -123,7 +123,7 @@ export async function makeReleaseFolder<T extends SignedFiles>(
 ): Promise<T> {
   const target = resolve(out);
   if (options.replace !== true && (await exists(target))) {
-    throw new ReleaseError('RELEASE_INVALID', `${out} is there already: choose another folder`);
+    throw new ReleaseError('ALREADY_THERE', `${out} is there already`);
   }
   const parent = options.workIn ?? dirname(target);
   await mkdir(parent, { recursive: true });

@@ -14,7 +14,8 @@ export const RELEASE_RULES = {
     sai: 'deployment',
   },
   'release-signing-method': {
-    demands: 'A release is signed with a publisher key that the fleet root names, and by no other method.',
+    demands:
+      'The signature is of the kind that the verifier trusts: for a release, by the key of a publisher and no other.',
     now: 'Ask the publisher to sign with a key; certificates and keyless signatures name people, not this fleet’s publishers.',
     atlas: 'AML.T0010.003',
     sai: 'deployment',
@@ -34,6 +35,24 @@ export const RELEASE_RULES = {
   'release-signer-revoked': {
     demands: 'The key that signed the release has not been revoked.',
     now: 'Do not use anything this key has signed; ask the publisher for a release signed with the new key.',
+    atlas: 'AML.T0010.003',
+    sai: 'deployment',
+  },
+  'release-certificate-chain': {
+    demands: 'The certificate that signed leads, link by link, to a root that the verifier named.',
+    now: 'Ask the signer for the chain, and get its root from where you trust it, not from beside the model.',
+    atlas: 'AML.T0010.003',
+    sai: 'deployment',
+  },
+  'release-certificate-validity': {
+    demands: 'Every certificate from the signer’s to the root is in its validity now.',
+    now: 'Ask for a signature by a current certificate. If this machine’s clock is wrong, correct it.',
+    atlas: null,
+    sai: 'deployment',
+  },
+  'release-certificate-purpose': {
+    demands: 'The certificate that signed is meant for signing code, and those above it for issuing certificates.',
+    now: 'Ask the signer for a signature by a certificate for code signing; do not trust another in its place.',
     atlas: 'AML.T0010.003',
     sai: 'deployment',
   },
