@@ -22,7 +22,10 @@ export async function hierarchyChangeAuth(
   });
 }
 
-/** TPM2_Clear, Part 3, 24.6: forgets owner and endorsement values, storage keys and NV of the owner. */
+/**
+ * TPM2_Clear, Part 3, 24.6: forgets the values of owner, endorsement and lockout, storage keys and NV of the owner. The lockout value
+ * is empty when the TPM answers: a session is used with `authAfter` empty.
+ */
 export async function clear(tpm: CommandQueue, auth: Authorization = password()): Promise<void> {
   await execute(tpm, { command: 'Clear', deadline: 'key', handles: [TPM_RH.LOCKOUT], auths: [auth], read: nothing });
 }
