@@ -116,9 +116,6 @@ export interface StatusHint {
 /** A finding as it is stated: a reader that is older than the rule still takes the result, and shows the rule's name. */
 export type StatedFinding = Omit<Finding, 'rule'> & { readonly rule: string };
 
-/** A finding as a reader gets it: a newer controller may name a rule that its reader does not have, and is believed all the same. */
-export type ToldFinding = Omit<Finding, 'rule'> & { readonly rule: string };
-
 /** Payload of a DSSE envelope signed by a result key of the root statement, type application/vnd.touchstone.result+json. */
 export interface ResultStatement {
   readonly v: 1;
