@@ -4,14 +4,16 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { toHex, toUtf8 } from '../../src/bytes/text.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
-import { signDsse } from '../../src/crypto/dsse.ts';
-import { generateKey, publicPem } from '../../src/crypto/ecdsa.ts';
+import { pae, signDsse } from '../../src/crypto/dsse.ts';
+import { generateKey, publicPem, signEcdsa } from '../../src/crypto/ecdsa.ts';
 import type { HashPool } from '../../src/files/hash-pool.ts';
 import { DEFAULT_IGNORES, ignoring, listModel } from '../../src/release/model-files.ts';
 import { manifestDigest } from '../../src/release/manifest.ts';
+import { encodeBundle } from '../../src/release/oms-bundle.ts';
 import { makeStatement, signStatement } from '../../src/release/oms-sign.ts';
 import type { StatementOptions } from '../../src/release/oms-sign.ts';
 import { IN_TOTO_TYPE } from '../../src/release/oms-statement.ts';
+import { keyHint } from '../../src/release/open.ts';
 import { encodePassport } from '../../src/release/passport.ts';
 import { loadTrust, rootKeyOf, signRoot } from '../../src/release/root.ts';
 import type { Trust } from '../../src/release/root.ts';
@@ -134,4 +136,49 @@ export async function makeRelease(folder: string, pool: HashPool, plan: ReleaseP
   writeFileSync(join(folder, 'model.sig'), signStatement(statement, plan.sigKey ?? key));
   writeFileSync(join(folder, 'passport.json'), signed.bytes);
   return { id: signed.id, folder, passport };
+}
+
+/** What a statement says, by default of FILES whole and in SHA-256; each part may be bent. */
+export interface StatementPlan {
+  readonly resources?: readonly { readonly name: string; readonly digest: string; readonly algorithm: string }[];
+  readonly serialization?: Readonly<Record<string, unknown>>;
+  readonly subject?: unknown;
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+/** A statement written by hand: what the product itself would never sign. */
+export function handStatement(plan: StatementPlan = {}): Buffer {
+  const algorithm = 'sha256';
+  const whole = Object.entries(FILES).map(([name, text]) => ({ name, digest: toHex(sha256(toUtf8(text))), algorithm }));
+  const resources = plan.resources ?? whole;
+  const root = toHex(sha256(Buffer.concat(resources.map(({ digest }) => Buffer.from(digest, 'hex')))));
+  return jsonBytes({
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: plan.subject ?? [{ name: 'model', digest: { sha256: root } }],
+    predicateType: 'https://model_signing/signature/v1.0',
+    predicate: {
+      resources,
+      serialization: { method: 'files', hash_type: 'sha256', allow_symlinks: false, ...plan.serialization },
+    },
+    ...plan.more,
+  });
+}
+
+/** model.sig around any payload. */
+export function bundleOf(payload: Uint8Array, key: KeyObject = publisher): Buffer {
+  return encodeBundle(payload, signEcdsa(key, pae(IN_TOTO_TYPE, payload)), keyHint(key));
+}
+
+/** Signs a release again after its statement or passport was bent: the publisher said it, so only a check can refuse it. */
+export function signAgain(
+  made: MadeRelease,
+  payload: Buffer,
+  passport: Partial<Passport> = {},
+  key: KeyObject = publisher,
+): MadeRelease {
+  const said = { ...made.passport, statementDigest: toHex(sha256(payload)), ...passport };
+  const signed = signPassport(said, [key]);
+  writeFileSync(join(made.folder, 'model.sig'), bundleOf(payload, key));
+  writeFileSync(join(made.folder, 'passport.json'), signed.bytes);
+  return { ...made, id: signed.id, passport: said };
 }
