@@ -3,7 +3,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { pae } from '../crypto/dsse.ts';
 import { keyId, verifyEcdsa } from '../crypto/ecdsa.ts';
 import { checkSigningChain } from '../crypto/signing-chain.ts';
-import type { ChainFault } from '../crypto/signing-chain.ts';
+import type { ChainFault } from '../crypto/chain-checks.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
 import type { ReleaseRuleId } from '../rules/release-rules.ts';
