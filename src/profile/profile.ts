@@ -1,9 +1,11 @@
 // The firmware profile: what a class of devices measures, into which PCRs, and what happens on failure.
 import { hexString, name, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
+import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { fromUtf8 } from '../bytes/text.ts';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, WireError } from '../errors.ts';
+import { jsonLines, lineAt, lineOf } from './json-lines.ts';
 
 /** Seconds everywhere a name ends in `Seconds`; a lease of 0 is not possible. */
 export interface SlotProfile {
@@ -112,11 +114,13 @@ export interface LoadedProfile {
 export interface ProfileFault {
   readonly field: string;
   readonly message: string;
+  /** In the file, from 1. */
+  readonly line: number;
 }
 
 /** What no single field shows: fields that contradict each other. */
-function contradictions(profile: Profile): ProfileFault[] {
-  const faults: ProfileFault[] = [];
+function contradictions(profile: Profile): Omit<ProfileFault, 'line'>[] {
+  const faults: Omit<ProfileFault, 'line'>[] = [];
   const fault = (field: string, message: string): void => {
     faults.push({ field, message });
   };
@@ -140,21 +144,31 @@ function contradictions(profile: Profile): ProfileFault[] {
   return faults;
 }
 
+/** What is wrong with a text that is no JSON, on its line as far as the parser knows it. */
+function textFault(bytes: Uint8Array, error: WireError): ProfileFault {
+  const { cause } = error;
+  const message = cause instanceof SyntaxError ? cause.message : error.message;
+  const place = / \(line (\d+) column \d+\)/.exec(message);
+  const line = place === null ? lineAt(Buffer.from(bytes).toString('utf8'), error.offset) : Number(place[1]);
+  return { field: '', message: message.replace(/ in JSON at position .*$/su, ''), line };
+}
+
 /** Reads a profile and names everything that is wrong with it. Never throws, whatever the bytes are. */
 export function inspectProfile(bytes: Uint8Array): { loaded: LoadedProfile } | { faults: ProfileFault[] } {
   let json: unknown;
   try {
-    json = JSON.parse(fromUtf8(bytes));
-  } catch (cause) {
-    return { faults: [{ field: '', message: cause instanceof Error ? cause.message : String(cause) }] };
+    json = parseJsonStrict(bytes);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return { faults: [textFault(bytes, error)] };
   }
   const parsed = v.safeParse(Profile, json);
-  if (!parsed.success) {
-    const faults = parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
-    return { faults };
-  }
-  const faults = contradictions(parsed.output);
-  return faults.length > 0 ? { faults } : { loaded: { profile: parsed.output, digest: sha256(bytes) } };
+  const faults = parsed.success
+    ? contradictions(parsed.output)
+    : parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
+  if (parsed.success && faults.length === 0) return { loaded: { profile: parsed.output, digest: sha256(bytes) } };
+  const lines = jsonLines(fromUtf8(bytes));
+  return { faults: faults.map((fault) => ({ ...fault, line: lineOf(lines, fault.field) })) };
 }
 
 /** Reads a profile from a file's bytes. Errors: ConfigError CONFIG_INVALID naming every bad field. */
@@ -163,7 +177,7 @@ export function loadProfile(bytes: Uint8Array, file: string): LoadedProfile {
   if ('loaded' in read) return read.loaded;
   const words = read.faults
     .slice(0, 8)
-    .map((fault) => `${fault.field}${fault.field === '' ? '' : ': '}${fault.message}`);
+    .map(({ field, message, line }) => `line ${line}: ${field}${field === '' ? '' : ': '}${message}`);
   throw new ConfigError('CONFIG_INVALID', `${file}: ${words.join('; ')}`);
 }
 
