@@ -1,0 +1,290 @@
+// What an agent does apart from talking: measures, records, answers challenges, takes results and commands.
+import { toHex } from '../bytes/text.ts';
+import type { Components, EpochChange } from '../cel/events.ts';
+import type { Clock } from '../clock.ts';
+import type { EventRecorder } from '../measure/recorder.ts';
+import type { SlotMeasurement } from '../measure/slot-measurer.ts';
+import type { LoadedProfile, SlotProfile } from '../profile/profile.ts';
+import type { CommandBody } from '../protocol/messages.ts';
+import type { SignedRelease } from '../release/open.ts';
+import type { Journal, SlotRow } from '../store/journal.ts';
+import type { Tpm } from '../tpm/port.ts';
+import type { Authentic } from './authentic.ts';
+import type { HeldChallenge } from './challenge-box.ts';
+import { CommandDesk } from './command-desk.ts';
+import { CommandRunner } from './command-runner.ts';
+import type { Outcome } from './command-runner.ts';
+import { makeEvidence } from './evidence-maker.ts';
+import type { MadeEvidence } from './evidence-maker.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { lastSlotEvents } from './log-reader.ts';
+import type { AgentLog } from './log.ts';
+import type { MachineNow } from './machine.ts';
+import { SlotKeeper } from './slot-keeper.ts';
+import type { KnownSlot } from './slot-keeper.ts';
+import type { AgentStatus } from './status.ts';
+import { StatusWriter } from './status-writer.ts';
+
+/** Who this device is and which run of its agent this is. */
+export interface Self {
+  readonly fleetId: Buffer;
+  readonly deviceId: string;
+  /** 16 random bytes. */
+  readonly session: Buffer;
+  readonly agentVersion: string;
+}
+
+/** What the agent asks of the gate. */
+export interface ModelGate {
+  /** The signed release that a slot should hold; null when none, or when what lies there no longer opens. */
+  expected(slot: string): Promise<SignedRelease | null>;
+  /** Judges, stages and switches; a refusal leaves what runs untouched. */
+  install(body: Extract<CommandBody, { kind: 'install' }>, row: SlotRow): Promise<Outcome>;
+}
+
+export interface AttesterParts {
+  readonly self: Self;
+  readonly tpm: Tpm;
+  readonly journal: Journal;
+  readonly recorder: Pick<EventRecorder, 'append' | 'snapshot'>;
+  /** How this start's epoch follows the journal's; `newLog`: the PCRs were zero. */
+  readonly start: { readonly why: EpochChange; readonly newLog: boolean };
+  readonly components: Components;
+  readonly profile: LoadedProfile;
+  readonly gate: ModelGate;
+  readonly authentic: Authentic;
+  readonly clock: Clock;
+  readonly log: AgentLog;
+  readonly stateDir: string;
+  /** Hears of every status that was written, and when the lease ends by itself (ms from now; null: it does not). */
+  onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
+  /** Device time, ms (never back). */
+  now(): number;
+  machine(): Promise<MachineNow>;
+  measure(slot: SlotProfile, expected: SignedRelease | null): Promise<SlotMeasurement>;
+}
+
+/** Margin on the status file's life: two passes, and what a slow disk adds. */
+const STATUS_SLACK_MS = 5000;
+
+/** Not concurrent: the agent's mailbox sees to it. Errors of all methods: TpmError, StoreError, MeasureError, EpochMoved. */
+export class Attester {
+  readonly #parts: AttesterParts;
+  readonly #desk: CommandDesk;
+  readonly #runner: CommandRunner;
+  readonly #leases: LeaseKeeper;
+  #keeper: SlotKeeper | null = null;
+  #status: StatusWriter | null = null;
+  #passedAt = 0;
+  #uses = new Map<string, string>();
+
+  constructor(parts: AttesterParts) {
+    this.#parts = parts;
+    const { journal, tpm, log, self } = parts;
+    const owner = { fleetId: toHex(self.fleetId), deviceId: self.deviceId };
+    this.#desk = new CommandDesk({ ...owner, session: toHex(self.session) });
+    this.#leases = new LeaseKeeper({ journal, tpm, ...owner, session: self.session });
+    this.#runner = new CommandRunner({
+      journal,
+      desk: this.#desk,
+      session: self.session,
+      log,
+      now: () => parts.now(),
+      hasSlot: (slot) => parts.profile.profile.slots.some((one) => one.name === slot),
+      install: async (body, row) => this.#install(body, row),
+      measureAll: async () => {
+        await this.pass();
+        return { kind: 'command', rule: 'done', detail: 'all slots were measured' };
+      },
+    });
+  }
+
+  /** The first events of this start, then every slot. */
+  async begin(): Promise<void> {
+    const { journal, recorder, self, components, start, profile, log } = this.#parts;
+    await this.#runner.recover();
+    const clean = (await journal.get('stopped-cleanly')) !== null;
+    const before = (await journal.get('last-time')) !== null;
+    const lastEvents = await recorder.snapshot(async (head) => lastSlotEvents(journal, head.seq));
+    if (start.newLog) {
+      await recorder.append({ v: 1, type: 'boot', deviceId: self.deviceId, why: start.why, components });
+    }
+    const previous = clean ? 'stopped' : before ? 'killed' : 'first';
+    await recorder.append({ v: 1, type: 'agent-start', session: self.session, previous, components });
+    await journal.put('stopped-cleanly', null);
+    await this.#keepTime();
+    log.write(
+      'info',
+      'started',
+      `agent ${self.agentVersion} of device ${self.deviceId} started (${start.why}; before: ${previous})`,
+      {
+        deviceId: self.deviceId,
+        why: start.why,
+        previous,
+      },
+    );
+    this.#keeper = new SlotKeeper({
+      slots: profile.profile.slots,
+      expected: async (slot) => this.#parts.gate.expected(slot),
+      measure: async (slot, expected) => this.#parts.measure(slot, expected),
+      record: async (event) => recorder.append(event),
+      lastEvents,
+    });
+    this.#status = new StatusWriter({
+      stateDir: this.#parts.stateDir,
+      deviceId: self.deviceId,
+      fleetId: toHex(self.fleetId),
+      agent: self.agentVersion,
+      validMs: profile.profile.maxDetectionSeconds * 2000 + STATUS_SLACK_MS,
+      keeper: this.#keeper,
+      machine: async () => this.#parts.machine(),
+    });
+    await this.pass();
+  }
+
+  get #slots(): SlotKeeper {
+    if (this.#keeper === null) throw new TypeError('begin() comes first');
+    return this.#keeper;
+  }
+
+  /** Reads every byte of every slot. True when something is not as it was. */
+  async pass(): Promise<boolean> {
+    let changed = false;
+    for (const slot of this.#parts.profile.profile.slots) changed = (await this.#look(slot.name)) || changed;
+    this.#passedAt = this.#parts.clock.monotonic();
+    await this.refresh();
+    return changed;
+  }
+
+  /** Measures one slot again, for instance because its folder was touched. True when it is not as it was. */
+  async look(slot: string): Promise<boolean> {
+    const changed = await this.#look(slot);
+    if (changed) await this.refresh();
+    return changed;
+  }
+
+  async #look(slot: string, activated = false): Promise<boolean> {
+    const { known, changed } = await this.#slots.look(slot, activated);
+    if (changed) this.#say(known);
+    return changed;
+  }
+
+  #say(known: KnownSlot): void {
+    const { event, found, slot } = known;
+    const first = event.differing[0];
+    const files = event.differing.length + event.more;
+    const detail =
+      found === 'altered' && first !== undefined
+        ? `: ${first.path} is ${first.found === null ? 'missing' : toHex(first.found)}, signed is ${first.expected === null ? 'no such file' : toHex(first.expected)}${files > 1 ? ` (and ${files - 1} more)` : ''}`
+        : '';
+    this.#parts.log.write(
+      found === 'altered' ? 'error' : 'info',
+      'slot',
+      `slot ${slot.name} ${event.cause}: ${found}${event.release === null ? '' : `, release ${toHex(event.release).slice(0, 12)}`}${detail}`,
+      { slot: slot.name, cause: event.cause, found },
+    );
+  }
+
+  /** Writes what the slots may be used for, and says what changed in that. */
+  async refresh(): Promise<void> {
+    const lease = await this.#leases.now();
+    const status = await this.#status?.write(lease, this.#leases.verdict);
+    if (status !== undefined) this.#parts.onStatus(status, lease.state === 'running' ? lease.leftMs : null);
+    for (const { known, state } of this.#slots.states(lease)) {
+      const words = `${state.use}: ${state.why}`;
+      if (this.#uses.get(known.slot.name) === words) continue;
+      this.#uses.set(known.slot.name, words);
+      this.#parts.log.write(
+        state.use === 'ready' ? 'info' : 'warning',
+        'slot-use',
+        `slot ${known.slot.name} ${words}`,
+        {
+          slot: known.slot.name,
+          use: state.use,
+        },
+      );
+    }
+  }
+
+  /** Evidence for the challenge, remembered so that its result can be taken. */
+  async answer(held: HeldChallenge): Promise<MadeEvidence> {
+    const { recorder, tpm, journal, profile, self } = this.#parts;
+    const lease = await this.#leases.now();
+    const claims = {
+      fleetId: self.fleetId,
+      deviceId: self.deviceId,
+      session: self.session,
+      agentVersion: self.agentVersion,
+      profile: profile.profile.id,
+      profileDigest: profile.digest,
+      lastSeq: this.#desk.lastSeq,
+      slots: this.#slots.claims(lease),
+      now: this.#parts.now(),
+      measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
+    };
+    const { eventPcr } = profile.profile.tpm;
+    const made = await recorder.snapshot(async (head) =>
+      makeEvidence({ tpm, journal, eventPcr }, { ...held, head, claims }),
+    );
+    await this.#leases.remember(made.sent);
+    return made;
+  }
+
+  /** True when the result changed the lease. */
+  async takeResult(bytes: Uint8Array): Promise<boolean> {
+    const { authentic, log } = this.#parts;
+    const result = authentic.result(bytes);
+    if (result === null) {
+      log.write('warning', 'result-ignored', 'result ignored: no result key of the fleet signed it');
+      return false;
+    }
+    const before = this.#leases.verdict;
+    const judgement = await this.#leases.take(result);
+    if (!judgement.taken || !judgement.lease) return false;
+    if (before !== result.status) {
+      log.write(
+        result.status === 'affirming' || result.status === 'warning' ? 'info' : 'error',
+        'verdict',
+        `the controller says: ${result.status}`,
+        {
+          status: result.status,
+          assurance: result.assurance,
+        },
+      );
+    }
+    await this.#keepTime();
+    await this.refresh();
+    return true;
+  }
+
+  /** True when the controller should hear of it. */
+  async takeCommand(bytes: Uint8Array): Promise<boolean> {
+    const command = this.#parts.authentic.command(bytes);
+    if (command === null) {
+      this.#parts.log.write('warning', 'command-ignored', 'command ignored: no operator key of the fleet signed it');
+      return false;
+    }
+    return this.#runner.run(command);
+  }
+
+  async #install(body: Extract<CommandBody, { kind: 'install' }>, row: SlotRow): Promise<Outcome> {
+    const outcome = await this.#parts.gate.install(body, row);
+    if (outcome.kind === 'activated') {
+      await this.#look(body.slot, true);
+      await this.refresh();
+    }
+    return outcome;
+  }
+
+  async #keepTime(): Promise<void> {
+    const time = Buffer.alloc(8);
+    time.writeBigUInt64BE(BigInt(this.#parts.now()));
+    await this.#parts.journal.put('last-time', time);
+  }
+
+  /** The last thing of a clean stop. */
+  async end(): Promise<void> {
+    await this.#keepTime();
+    await this.#parts.journal.put('stopped-cleanly', Buffer.from([1]));
+  }
+}

@@ -1,0 +1,217 @@
+// Builds an agent from its real parts, by hand, and runs it until it is told to stop.
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileLeases } from '../../native/libc.ts';
+import { Agent } from '../agent/agent.ts';
+import { Attester } from '../agent/attester.ts';
+import { authenticBy } from '../agent/authentic.ts';
+import { deviceTime } from '../agent/device-time.ts';
+import { lineLog } from '../agent/log.ts';
+import type { AgentLog } from '../agent/log.ts';
+import { machineNow } from '../agent/machine.ts';
+import { StateGate } from '../agent/model-gate.ts';
+import { PaperFolder } from '../agent/paper-folder.ts';
+import type { Papers } from '../agent/phase.ts';
+import { openStateDir } from '../agent/state-dir.ts';
+import { StatusSocket } from '../agent/status-socket.ts';
+import { logTpmEvent } from '../agent/tpm-log.ts';
+import { ownershipValues } from '../agent/tpm-ownership.ts';
+import type { Will } from '../agent/agent.ts';
+import { fromHex } from '../bytes/text.ts';
+import { decode } from '../bytes/wire.ts';
+import type { Bus } from '../bus/bus.ts';
+import { systemClock } from '../clock.ts';
+import { ConfigError } from '../errors.ts';
+import { deviceId } from '../evidence/device-id.ts';
+import { HashPool } from '../files/hash-pool.ts';
+import { measureComponents } from '../measure/components.ts';
+import { EventRecorder } from '../measure/recorder.ts';
+import { measureSlot } from '../measure/slot-measurer.ts';
+import { watchSlots } from '../measure/watcher.ts';
+import { loadProfile, quotedPcrs } from '../profile/profile.ts';
+import { loadTrust, readFleetFile } from '../release/root.ts';
+import type { FleetFile } from '../release/types.ts';
+import { openJournal } from '../store/open-journal.ts';
+import type { OpenedJournal } from '../store/open-journal.ts';
+import { openDeviceTpm } from '../tpm/device-tpm.ts';
+import type { DeviceTpm } from '../tpm/device-tpm.ts';
+import { DEFAULT_TCTI, openTctiTransport } from '../tpm/transport/tcti.ts';
+import { objectName } from '../tpm/wire/names.ts';
+import { TpmtPublic } from '../tpm/wire/public.ts';
+import { packageVersion } from './version.ts';
+
+export interface AgentRun {
+  readonly profile: string;
+  readonly state: string;
+  readonly fleet: string;
+  readonly tcti?: string;
+  readonly tokenFile?: string;
+  readonly log: 'text' | 'json';
+  readonly signal: AbortSignal;
+}
+
+async function fileOf(path: string): Promise<Buffer> {
+  return readFile(path).catch((cause: unknown) => {
+    throw new ConfigError('CONFIG_MISSING', `cannot read ${path}`, { cause });
+  });
+}
+
+async function numberOf(journal: OpenedJournal, key: 'last-time' | 'root-version'): Promise<number> {
+  const bytes = await journal.get(key);
+  return bytes === null || bytes.length !== 8 ? 0 : Number(bytes.readBigUInt64BE());
+}
+
+async function makeTlsKey(commonName: string): Promise<{ keyPem: string; csr: Buffer }> {
+  // Needed once in a device's life: not loaded before.
+  const [{ generateKey }, { makeRequest }] = await Promise.all([
+    import('../crypto/ecdsa.ts'),
+    import('../crypto/certificates.ts'),
+  ]);
+  const { privateKey } = generateKey('p256');
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  return { keyPem: keyPem.toString(), csr: makeRequest(commonName, privateKey) };
+}
+
+async function connect(fleet: FleetFile, device: string, papers: Papers | null, will: Will | null): Promise<Bus> {
+  const { connectMqttBus } = await import('../bus/mqtt-bus.ts');
+  const { url, enrolUrl, caPem } = fleet.broker;
+  if (papers === null) return connectMqttBus({ url: enrolUrl, caPem, clientId: `enrol-${device}` });
+  return connectMqttBus({
+    url,
+    caPem,
+    certPem: papers.certificate,
+    keyPem: papers.tlsKey,
+    clientId: device,
+    ...(will === null ? {} : { will }),
+  });
+}
+
+/** The TPM, ours alone where the profile says so. */
+async function openOwnTpm(
+  tcti: string,
+  ownership: 'exclusive' | 'shared',
+  authFile: string,
+  log: AgentLog,
+): Promise<DeviceTpm> {
+  const exclusive = ownership === 'exclusive';
+  // Also under `shared`: a device that was exclusive once must still know its own values.
+  const auths = await ownershipValues(authFile, exclusive);
+  const tpm = await openDeviceTpm({
+    transport: await openTctiTransport(tcti),
+    ...(auths === null ? {} : { auths }),
+    onEvent: (event) => {
+      logTpmEvent(log, event);
+    },
+  });
+  if (exclusive && auths !== null) {
+    const taken = await tpm.takeOwnership(auths);
+    const set = Object.entries(taken).flatMap(([name, what]) => (what === 'set' ? [name] : []));
+    if (set.length > 0)
+      log.write('info', 'tpm-owned', `set the auth values of the TPM's hierarchies: ${set.join(', ')}`);
+  }
+  return tpm;
+}
+
+/** Runs until `signal`. Errors: TouchstoneError of whatever can't be gone on with. */
+export async function runAgent(run: AgentRun): Promise<void> {
+  const session = randomBytes(16);
+  await using _lock = await openStateDir(run.state);
+  const [profileBytes, fleetBytes, rootBytes] = await Promise.all([
+    fileOf(run.profile),
+    fileOf(join(run.fleet, 'fleet.json')),
+    fileOf(join(run.fleet, 'root.json')),
+  ]);
+  const profile = loadProfile(profileBytes, run.profile);
+  const fleetFile = readFleetFile(fleetBytes, join(run.fleet, 'fleet.json'));
+  const fleetId = fromHex(fleetFile.fleetId);
+
+  await using journal = await openJournal({
+    path: join(run.state, 'journal.sqlite'),
+    onCorrupt: 'start-over',
+    session,
+    now: systemClock.now(),
+  });
+  const last = await numberOf(journal, 'last-time');
+  const now = (): number =>
+    deviceTime({ built: 0, fleetMinimum: fleetFile.minimumTime, last, rtc: systemClock.now() }).now;
+  const log: AgentLog = lineLog(run.log, now, (line) => process.stderr.write(line));
+  const trust = loadTrust(fleetBytes, rootBytes, now(), await numberOf(journal, 'root-version'));
+
+  const { tcti } = profile.profile.tpm;
+  const configured = run.tcti ?? (tcti === 'auto' ? DEFAULT_TCTI : tcti);
+  await using tpm = await openOwnTpm(configured, profile.profile.tpm.ownership, join(run.state, 'tpm-auth.json'), log);
+  const identity = await tpm.identity();
+  const device = deviceId(fleetId, objectName(decode(TpmtPublic, identity.ekPublic)));
+
+  const leases = fileLeases();
+  await using pool = new HashPool({ lease: (fd) => leases.lease(fd) });
+  const components = await measureComponents({
+    profileDigest: profile.digest,
+    trustBytes: Buffer.concat([fleetBytes, rootBytes]),
+    runtime: profile.profile.runtime,
+    pool,
+  });
+  const { recorder, ...start } = await EventRecorder.open({ tpm, journal, pcr: profile.profile.tpm.eventPcr });
+  const gate = new StateGate({
+    journal,
+    stateDir: run.state,
+    trust,
+    profile: profile.profile,
+    pool,
+    now,
+    agentVersion: packageVersion(),
+  });
+  await gate.recover();
+  const authentic = authenticBy(trust);
+  const self = { fleetId, deviceId: device, session, agentVersion: packageVersion() };
+  await using statusSocket = await StatusSocket.open(join(run.state, 'status.sock'));
+  const attester = new Attester({
+    self,
+    onStatus: (status, leaseLeftMs) => {
+      statusSocket.publish(status);
+      agent.leaseEndsIn(leaseLeftMs);
+    },
+    tpm,
+    journal,
+    recorder,
+    start,
+    components,
+    profile,
+    gate,
+    authentic,
+    clock: systemClock,
+    log,
+    stateDir: run.state,
+    now,
+    machine: machineNow,
+    measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),
+  });
+  const folder = new PaperFolder({
+    journal,
+    identity,
+    fleetId,
+    deviceId: device,
+    profile,
+    token: run.tokenFile === undefined ? null : (await fileOf(run.tokenFile)).toString().trim(),
+    makeTlsKey,
+  });
+  const agent: Agent = new Agent({
+    owner: { fleetId, deviceId: device, eventPcr: profile.profile.tpm.eventPcr },
+    attester,
+    clock: systemClock,
+    log,
+    passEveryMs: profile.profile.maxDetectionSeconds * 1000,
+    papers: async () => folder.papers(),
+    keepPapers: async (papers) => folder.keep(papers),
+    enrolment: async () => ({
+      tpm,
+      selection: { bank: 'sha256', pcrs: quotedPcrs(profile.profile) },
+      request: await folder.request(),
+      isOurs: (endorsement) => authentic.endorsement(endorsement)?.deviceId === device,
+    }),
+    connect: async (papers, will) => connect(fleetFile, device, papers, will),
+    watch: (changed) => watchSlots({ profile: profile.profile, stateDir: run.state, changed }),
+  });
+  await agent.run(run.signal);
+}
