@@ -6,7 +6,7 @@ import { impureUses } from './house/purity.ts';
 
 /** Rooms that take bytes, keys and `now`, and give an answer: nothing in them may ask the world. */
 const isPure = (path: string): boolean =>
-  /^src\/(?:verifier[./]|rules\/|evidence\/|cel\/|tpm\/wire\/|bytes\/)/.test(path);
+  /^src\/(?:verifier[./]|rules\/|evidence\/|cel\/|boot\/|tpm\/wire\/|bytes\/)/.test(path);
 
 describe('a planted breach is seen', () => {
   test.each([

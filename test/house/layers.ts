@@ -13,6 +13,7 @@ export const LEVELS: Readonly<Record<string, number>> = {
   tpm: 2,
   profile: 3,
   cel: 3,
+  boot: 3,
   evidence: 4,
   release: 4,
   // Below the verifier, which gets bytes and must read them.
