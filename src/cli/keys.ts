@@ -18,8 +18,23 @@ function labelOf(pem: string): string {
   return /-----BEGIN ([A-Z0-9 ]{1,64})-----/.exec(pem)?.[1] ?? '';
 }
 
+/** What calls itself `-` comes over standard input. */
+const STANDARD_INPUT = '-';
+
+async function readInput(max: number): Promise<{ text: string; mode: number }> {
+  const blocks: Buffer[] = [];
+  let length = 0;
+  for await (const block of process.stdin) {
+    blocks.push(block as Buffer);
+    length += (block as Buffer).length;
+    if (length > max) refuse('standard input', `is longer than ${max} bytes, so it is no key`);
+  }
+  return { text: Buffer.concat(blocks).toString('utf8'), mode: 0 };
+}
+
 /** At most `max` bytes of a text file, and its mode. Errors: ConfigError. */
 async function readText(file: string, max: number): Promise<{ text: string; mode: number }> {
+  if (file === STANDARD_INPUT) return readInput(max);
   const handle = await open(file, 'r').catch((cause: unknown) => {
     throw new ConfigError('CONFIG_MISSING', `cannot read ${file}`, { cause });
   });
@@ -29,7 +44,7 @@ async function readText(file: string, max: number): Promise<{ text: string; mode
     const bytes = Buffer.alloc(max + 1);
     let length = 0;
     while (length < bytes.length) {
-      // At the place where it is, not at an offset: standard input is a file too.
+      // At the place where it is, not at an offset: a pipe is a file too.
       const { bytesRead } = await handle.read(bytes, length, bytes.length - length, null);
       if (bytesRead === 0) break;
       length += bytesRead;
@@ -61,10 +76,7 @@ export async function readPrivateKey(file: string, note: (message: string) => vo
   const { text, mode } = await readText(file, MAX_KEY_FILE_BYTES);
   const label = labelOf(text);
   if (label.includes('ENCRYPTED') || /^Proc-Type: 4,ENCRYPTED/m.test(text)) {
-    refuse(
-      file,
-      `is encrypted; decrypt it into memory and give it from there: touchstone … --key <(openssl pkey -in ${file})`,
-    );
+    refuse(file, `is encrypted; decrypt it into a pipe: openssl pkey -in ${file} | touchstone … --key -`);
   }
   if (label.includes('PUBLIC KEY') || label === 'CERTIFICATE') {
     refuse(file, `holds a ${label.toLowerCase()}; signing needs the private key that belongs to it`);

@@ -9,7 +9,9 @@ const stateOption = (mandatory: boolean): Option => {
   return mandatory ? option.makeOptionMandatory() : option;
 };
 const keyOption = (): Option =>
-  new Option('--key <file>', "the publisher's private key, PEM").env('TOUCHSTONE_KEY').makeOptionMandatory();
+  new Option('--key <file>', "the publisher's private key, PEM; - for standard input")
+    .env('TOUCHSTONE_KEY')
+    .makeOptionMandatory();
 const version = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const start = moment('start');
 const end = moment('end');

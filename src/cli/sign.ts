@@ -66,7 +66,7 @@ async function sign(asGiven: string, options: SignOptions, command: Command): Pr
     throw new TouchstoneError('USAGE', '--shard-size goes with --method shards');
   const place = await modelPlace(asGiven, options.signature);
   const { model, isFolder, signature, signatureInside } = place;
-  if (isFolder && insideOf(model, options.key) !== null) {
+  if (isFolder && options.key !== '-' && insideOf(model, options.key) !== null) {
     throw new TouchstoneError('USAGE', `the key ${options.key} lies inside of the model and would be shipped with it`);
   }
   if (!isFolder && ignore.length > 0) throw new TouchstoneError('USAGE', '--ignore goes with a folder');
@@ -128,7 +128,9 @@ export function signCommand(): Command {
   return new Command('sign')
     .description('sign a model (OpenSSF Model Signing v1.0)')
     .argument('<model>', 'folder or file')
-    .addOption(new Option('--key <file>', 'private key, PEM').env('TOUCHSTONE_KEY').makeOptionMandatory())
+    .addOption(
+      new Option('--key <file>', 'private key, PEM; - for standard input').env('TOUCHSTONE_KEY').makeOptionMandatory(),
+    )
     .option('--signature <file>', 'where the signature goes (default: model.sig in the folder or beside the file)')
     .addOption(
       new Option('--method <method>', 'one digest for each file, or for each shard of one')
@@ -147,7 +149,7 @@ Devices take releases, not bare signatures: see touchstone release make, which s
 
 Examples:
   touchstone sign models/detector --key publisher.key.pem
-  touchstone sign detector.onnx --key <(pass show publisher) --signature detector.onnx.sig`,
+  pass show publisher | touchstone sign detector.onnx --key - --signature detector.onnx.sig`,
     )
     .action(async (model: string, options: SignOptions, self: Command) => sign(model, options, self));
 }

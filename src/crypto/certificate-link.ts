@@ -31,13 +31,13 @@ export interface Link {
   readonly name: string;
   readonly selfSigned: boolean;
   /** null: no such extension, so no restriction. */
-  readonly keyUsage: { readonly sign: boolean; readonly certSign: boolean } | null;
+  readonly keyUsage: { readonly sign: boolean } | null;
   readonly maxBelow: number;
   readonly unknownCritical: readonly string[];
   readonly signatureOid: string;
 }
 
-/** Whether `subject` names `issuer` and carries its signature. */
+/** Whether `subject` names `issuer`, carries its signature, and `issuer`'s key usage, if any, lets it sign certificates. */
 export function vouches(issuer: X509Certificate, subject: X509Certificate): boolean {
   try {
     return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
@@ -64,7 +64,7 @@ function readLink(certificate: X509Certificate): Link {
   const [tbs, algorithm] = parts(fromDer(certificate.raw));
   const extensions = extensionsOf(tbs);
   const usage = extensions.get(KEY_USAGE)?.value;
-  // BIT STRING: the first byte counts unused bits; bit 0 is digitalSignature, bit 5 keyCertSign.
+  // BIT STRING: the first byte counts unused bits; bit 0 is digitalSignature. Node asks for keyCertSign itself.
   const usageBits = usage === undefined ? null : (bytesOf(fromDer(usage))[1] ?? 0);
   const constraints = extensions.get(BASIC_CONSTRAINTS)?.value;
   const pathLength = constraints === undefined ? undefined : parts(fromDer(constraints))[1];
@@ -73,7 +73,7 @@ function readLink(certificate: X509Certificate): Link {
     id: sha256(certificate.raw).toString('hex'),
     name: certificate.subject.replaceAll('\n', ', ') || 'a certificate without a name',
     selfSigned: vouches(certificate, certificate),
-    keyUsage: usageBits === null ? null : { sign: (usageBits & 0x80) !== 0, certSign: (usageBits & 0x04) !== 0 },
+    keyUsage: usageBits === null ? null : { sign: (usageBits & 0x80) !== 0 },
     maxBelow: pathLength === undefined ? UNBOUNDED : bytesOf(pathLength).readUIntBE(0, bytesOf(pathLength).length),
     unknownCritical: [...extensions].flatMap(([oid, { critical }]) =>
       critical && !KNOWN_EXTENSIONS.has(oid) ? [oid] : [],

@@ -61,13 +61,6 @@ export const CHAIN_CHECKS: readonly ChainCheck[] = [
           },
   },
   {
-    name: 'may-issue',
-    judge: ({ link: { name, keyUsage }, at }) =>
-      at === 0 || keyUsage?.certSign !== false
-        ? null
-        : { kind: 'purpose', expected: `${name} may sign certificates`, found: 'its key usage does not say so' },
-  },
-  {
     name: 'path-length',
     judge: ({ link: { name, maxBelow }, at }) =>
       at - 1 <= maxBelow

@@ -8,8 +8,6 @@ import { curveOf } from './ecdsa.ts';
 
 const MAX_CHAIN = 8;
 const MAX_GIVEN = 64;
-/** Links tried in all: who sends certificates that all vouch for each other does not get to choose how long this takes. */
-const MAX_TRIES = 1024;
 export interface SigningChain {
   readonly faults: readonly ChainFault[];
   /** The key of the certificate that signed; null where it is none that may sign. */
@@ -18,40 +16,37 @@ export interface SigningChain {
   readonly path: readonly { readonly subject: string; readonly sha256: string }[];
 }
 
-/** The ways from a leaf to a root; one search over what was sent and given. */
-class Search {
-  readonly #roots: readonly Link[];
-  readonly #issuers: readonly Link[];
-  #tries = 0;
-
-  constructor(roots: readonly Link[], middle: readonly Link[]) {
-    this.#roots = roots;
-    this.#issuers = [...roots, ...middle].filter((link) => link.certificate.ca);
+/**
+ * All ways on from `path`'s last certificate to a root. Names may repeat along a way, certificates may not; what signed itself and
+ * is no root is never on one, so that the few certificates which a stranger may send cannot make this long.
+ */
+function* waysToRoot(
+  path: readonly Link[],
+  roots: readonly Link[],
+  middle: readonly Link[],
+): Generator<readonly Link[]> {
+  const last = path.at(-1);
+  if (last === undefined || path.length > MAX_CHAIN) return;
+  if (roots.some((root) => root.id === last.id)) {
+    yield path;
+    return;
   }
-
-  /** All ways on from `path`'s last certificate. Names may repeat along a way, certificates may not. */
-  *ways(path: readonly Link[]): Generator<readonly Link[]> {
-    const last = path.at(-1);
-    if (last === undefined || path.length > MAX_CHAIN) return;
-    if (this.#roots.some((root) => root.id === last.id)) {
-      yield path;
-      return;
-    }
-    for (const next of this.#issuers) {
-      if (path.some((link) => link.id === next.id)) continue;
-      if (++this.#tries > MAX_TRIES) return;
-      if (vouches(next.certificate, last.certificate)) yield* this.ways([...path, next]);
-    }
+  for (const next of [...roots, ...middle]) {
+    if (!next.certificate.ca || path.some((link) => link.id === next.id)) continue;
+    if (vouches(next.certificate, last.certificate)) yield* waysToRoot([...path, next], roots, middle);
   }
 }
 
-function signingKey(link: Link): KeyObject | null {
+/** The key of a certificate, or the name of its kind where it is none of ours. */
+function signingKey({ certificate }: Link): KeyObject | string {
+  let kind = 'unknown';
   try {
-    const key = link.certificate.publicKey;
+    const key = certificate.publicKey;
+    kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? kind;
     curveOf(key);
     return key;
   } catch {
-    return null;
+    return kind;
   }
 }
 
@@ -74,9 +69,8 @@ export function checkSigningChain(
   });
   if (leaf === null) return fail('chain', 'a certificate that signed', 'something that is no X.509 certificate');
   const key = signingKey(leaf);
-  if (key === null) {
-    const kind = leaf.certificate.publicKey.asymmetricKeyType ?? 'unknown';
-    return fail('purpose', `${leaf.name} with an ECDSA key on P-256, P-384 or P-521`, `a key of kind ${kind}`);
+  if (typeof key === 'string') {
+    return fail('purpose', `${leaf.name} with an ECDSA key on P-256, P-384 or P-521`, `a key of kind ${key}`);
   }
   const links = given.slice(0, MAX_GIVEN).flatMap((certificate) => tryLink(certificate.raw) ?? []);
   const roots = links.filter((link) => link.selfSigned);
@@ -89,7 +83,7 @@ export function checkSigningChain(
   }
   const middle = [...sent, ...links].filter((link) => link !== null && !link.selfSigned) as Link[];
   let best: { path: readonly Link[]; faults: readonly ChainFault[] } | null = null;
-  for (const path of new Search(roots, middle).ways([leaf])) {
+  for (const path of waysToRoot([leaf], roots, middle)) {
     const faults = path.flatMap((link, at) => checks.flatMap((check) => check.judge({ link, at, path, now }) ?? []));
     if (best === null || faults.length < best.faults.length) best = { path, faults };
     if (faults.length === 0) break;
