@@ -16,9 +16,9 @@ export interface EventRecorderOptions extends MeasuringParts {
 
 export interface OpenedRecorder {
   readonly recorder: EventRecorder;
-  /** How this start's epoch followed the journal's. */
+  /** How this start's epoch followed the journal's; with `newLog`, how the log's epoch followed the one before it. */
   readonly why: EpochChange;
-  /** The PCRs were zero since the journal's log: record the boot. */
+  /** The log has no boot event yet: record it first. */
   readonly newLog: boolean;
 }
 

@@ -1,6 +1,6 @@
 // Brings journal and PCR to agree: looks, decides, does one step, and looks again.
 import type { EpochChange } from '../cel/events.ts';
-import { encodeRecord, makeRecord } from '../cel/record.ts';
+import { decodeEvent, decodeRecord, encodeRecord, makeRecord } from '../cel/record.ts';
 import type { Journal, LogHead } from '../store/journal.ts';
 import { sameEpoch } from '../tpm/port.ts';
 import type { Tpm } from '../tpm/port.ts';
@@ -14,7 +14,7 @@ export interface MeasuringParts {
   readonly tpm: Pick<Tpm, 'readClock' | 'readPcrs' | 'extendPcr'>;
   readonly journal: Pick<
     Journal,
-    'head' | 'newLog' | 'moveEpoch' | 'openIntent' | 'closeIntent' | 'dropIntent' | 'setAside'
+    'head' | 'newLog' | 'moveEpoch' | 'openIntent' | 'closeIntent' | 'dropIntent' | 'setAside' | 'records'
   >;
   /** Index of the event PCR. */
   readonly pcr: number;
@@ -22,9 +22,9 @@ export interface MeasuringParts {
 
 export interface Recovered {
   readonly head: LogHead;
-  /** How this start's epoch followed the journal's. */
+  /** How this start's epoch followed the journal's; with `newLog`, how the log's epoch followed the one before it. */
   readonly why: EpochChange;
-  /** The PCRs were zero since: the log began with this start. */
+  /** The log has no boot event: it began with this start, or with one that was cut before it got that far. */
   readonly newLog: boolean;
 }
 
@@ -82,20 +82,29 @@ async function take(
   }
 }
 
+/** Whether the boot is in the log: in all but odd logs it is the first record. */
+async function hasBoot(journal: MeasuringParts['journal'], seq: number): Promise<boolean> {
+  for (let at = 1; at <= seq; at++) {
+    const [record] = await journal.records(at, at);
+    if (record !== undefined && decodeEvent(decodeRecord(record).content).type === 'boot') return true;
+  }
+  return false;
+}
+
 /** Errors: TpmError; StoreError; EpochMoved when the TPM does not come to rest. */
 export async function recover(parts: MeasuringParts, rules: Followed): Promise<Recovered> {
   let why: EpochChange | null = null;
-  let newLog = false;
   if (rules.BARRIER) await parts.tpm.readClock();
   for (let round = 0; round < MAX_STEPS; round++) {
     const head = await parts.journal.head();
     const seen = await look(parts, rules);
     const step = recoveryStep(head, seen, parts.pcr, rules);
-    if (step.do === 'start-log') why = step.start.why;
     if (step.do === 'move-epoch') why = step.why;
     why ??= epochChange(head, seen.clock, true);
-    newLog ||= step.do === 'start-log';
-    if (step.do === 'nothing' && head !== null) return { head, why, newLog };
+    if (step.do === 'nothing' && head !== null) {
+      const newLog = !(await hasBoot(parts.journal, head.seq));
+      return { head, why: newLog ? head.why : why, newLog };
+    }
     await take(parts, step, head, seen);
   }
   throw new EpochMoved('pcr');
