@@ -44,6 +44,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
   {
+    name: 'controller',
+    summary: "run the fleet's daemon",
+    load: async () => (await import('./controller.ts')).controllerCommand(),
+  },
+  {
+    name: 'device',
+    summary: 'see and decide about devices',
+    load: async () => (await import('./device.ts')).deviceCommand(),
+  },
+  {
+    name: 'upgrade',
+    summary: 'install a release on devices and follow it to its attested end',
+    load: async () => (await import('./upgrade.ts')).upgradeCommand(),
+  },
+  {
+    name: 'broker',
+    summary: 'configure the MQTT broker of a fleet',
+    load: async () => (await import('./broker.ts')).brokerCommand(),
+  },
+  {
     name: 'evidence',
     summary: 'explain evidence',
     load: async () => (await import('./evidence.ts')).evidenceCommand(),

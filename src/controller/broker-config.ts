@@ -34,6 +34,8 @@ export function brokerConfig({ bind, fleetPort, enrolPort, paths, user }: Broker
     'per_listener_settings true',
     ...(user === undefined ? [] : [`user ${user}`]),
     'persistence false',
+    '# Nothing is kept for later: a message left behind would be the first thing that everybody hears.',
+    'retain_available false',
     'log_dest stderr',
     'log_type error',
     'log_type warning',
@@ -61,14 +63,13 @@ export function brokerConfig({ bind, fleetPort, enrolPort, paths, user }: Broker
   ].join('\n');
 }
 
-/** Common name of the controllers' broker certificates. */
+/** Common name of the first controller's broker certificate. */
 export const CONTROLLER_NAME = 'controller';
+/** Each controller of a fleet has a name of its own: one name is one connection. No device id looks like these. */
+const CONTROLLERS: readonly string[] = [CONTROLLER_NAME, 'controller-2', 'controller-3', 'controller-4'];
 
 export const FLEET_ACL: string = [
-  `user ${CONTROLLER_NAME}`,
-  'topic read touchstone/1/c/#',
-  'topic write touchstone/1/d/#',
-  '',
+  ...CONTROLLERS.flatMap((name) => [`user ${name}`, 'topic read touchstone/1/c/#', 'topic write touchstone/1/d/#', '']),
   '# A device speaks and hears only under its own id.',
   'pattern write touchstone/1/c/%u/#',
   'pattern read touchstone/1/d/%u/#',

@@ -1,19 +1,22 @@
 // Reference values from the controller's own copies of profiles and releases; what a device says is never among them.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeCbor } from '../bytes/cbor.ts';
 import { fromHex } from '../bytes/text.ts';
-import { sha256 } from '../crypto/digest.ts';
+import { configsDigest } from '../profile/configs.ts';
 import { loadProfile } from '../profile/profile.ts';
 import type { LoadedProfile } from '../profile/profile.ts';
 import { openRelease } from '../release/open.ts';
 import type { Trust } from '../release/root.ts';
 import type { ReferenceRelease, ReferenceValues } from '../verifier/types.ts';
+import { loadBootReferences } from './boot-references.ts';
+import type { BootReferences } from './boot-references.ts';
 import { STATE_FILES } from './settings.ts';
 
 export interface References {
   readonly profiles: ReadonlyMap<string, LoadedProfile>;
   readonly releases: ReadonlyMap<string, ReferenceRelease>;
+  /** Folder of each release, by its id. */
+  readonly folders: ReadonlyMap<string, string>;
   /** Files that are there but cannot be used, each with the reason: shown to the operator, never silently left out. */
   readonly faults: readonly string[];
   /** Null when no profile of this id is known. */
@@ -28,8 +31,13 @@ function foldersIn(path: string): string[] {
   return existsSync(path) ? readdirSync(path).toSorted() : [];
 }
 
-function loadReleases(folder: string, trust: Trust, faults: string[]): Map<string, ReferenceRelease> {
+function loadReleases(
+  folder: string,
+  trust: Trust,
+  faults: string[],
+): { releases: Map<string, ReferenceRelease>; folders: Map<string, string> } {
   const releases = new Map<string, ReferenceRelease>();
+  const folders = new Map<string, string>();
   const withdrawn = new Set<string>();
   for (const name of foldersIn(folder)) {
     const at = join(folder, name);
@@ -45,6 +53,7 @@ function loadReleases(folder: string, trust: Trust, faults: string[]): Map<strin
     }
     const { id, passport, statement, signedBy } = opened.release;
     for (const other of passport.withdraws) withdrawn.add(other);
+    folders.set(id, at);
     releases.set(id, {
       id,
       modelId: passport.modelId,
@@ -62,16 +71,14 @@ function loadReleases(folder: string, trust: Trust, faults: string[]): Map<strin
     const release = releases.get(id);
     if (release !== undefined) releases.set(id, { ...release, withdrawn: true });
   }
-  return releases;
+  return { releases, folders };
 }
 
-/** What the event of a slot with configs carries: SHA-256 over [path, manifest digest] of each, as the profile orders them. */
-export function configsDigest(configs: readonly { readonly path: string; readonly sha256: string }[]): Buffer | null {
-  if (configs.length === 0) return null;
-  return sha256(encodeCbor(configs.map(({ path, sha256: digest }) => [path, fromHex(digest)])));
-}
-
-function valuesOf(loaded: LoadedProfile, releases: ReadonlyMap<string, ReferenceRelease>): ReferenceValues {
+function valuesOf(
+  loaded: LoadedProfile,
+  releases: ReadonlyMap<string, ReferenceRelease>,
+  boot: BootReferences,
+): ReferenceValues {
   const { profile, digest } = loaded;
   const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
   const slots = profile.slots.map(({ name, role, modelIds, required, configs }) => ({
@@ -93,26 +100,33 @@ function valuesOf(loaded: LoadedProfile, releases: ReadonlyMap<string, Reference
       slots,
     },
     releases,
-    components: null,
-    bootPcrs: new Map(),
-    bootCoversAgent: false,
+    ...boot,
   };
 }
 
-/** Reads profiles/*.json and releases/<any>/. A broken one is a fault in the result, not an error: the rest still counts. */
+/**
+ * Reads profiles/*.json, references/<profile id>.json and releases/<any>/. A broken one is a fault in the result, not an error: the
+ * rest still counts. A profile whose boot references are there and broken is not judged by.
+ */
 export function loadReferences(stateDir: string, trust: Trust): References {
   const faults: string[] = [];
   const profiles = new Map<string, LoadedProfile>();
+  const boots = new Map<string, BootReferences>();
   const folder = join(stateDir, STATE_FILES.profiles);
   for (const name of foldersIn(folder).filter((file) => file.endsWith('.json'))) {
     try {
       const loaded = loadProfile(readFileSync(join(folder, name)), join(folder, name));
       profiles.set(loaded.profile.id, loaded);
+      boots.set(loaded.profile.id, loadBootReferences(join(stateDir, STATE_FILES.references), loaded.profile));
     } catch (error) {
       faults.push(error instanceof Error ? error.message : String(error));
     }
   }
-  const releases = loadReleases(join(stateDir, STATE_FILES.releases), trust, faults);
-  const values = new Map([...profiles].map(([id, loaded]) => [id, valuesOf(loaded, releases)]));
-  return { profiles, releases, faults, of: (profileId) => values.get(profileId) ?? null };
+  const { releases, folders } = loadReleases(join(stateDir, STATE_FILES.releases), trust, faults);
+  const values = new Map<string, ReferenceValues>();
+  for (const [id, loaded] of profiles) {
+    const boot = boots.get(id);
+    if (boot !== undefined) values.set(id, valuesOf(loaded, releases, boot));
+  }
+  return { profiles, releases, folders, faults, of: (profileId) => values.get(profileId) ?? null };
 }

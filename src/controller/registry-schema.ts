@@ -43,4 +43,9 @@ CREATE TABLE log_part (
   PRIMARY KEY (device, digest, part)
 ) STRICT, WITHOUT ROWID;
 `,
+  `
+ALTER TABLE device ADD COLUMN trouble TEXT;
+CREATE INDEX device_pending ON device (state) WHERE state = 'pending';
+CREATE INDEX command_open ON command (device) WHERE outcome IS NULL;
+`,
 ];

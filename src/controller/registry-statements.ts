@@ -19,6 +19,7 @@ export interface DeviceSqlRow {
   readonly session: string | null;
   readonly last_seq: number;
   readonly slots: string;
+  readonly trouble: string | null;
 }
 
 export interface EnrolmentSqlRow {
@@ -54,18 +55,29 @@ export interface Statements {
   readonly addEnrolment: Query<[string, Buffer, number, string], unknown>;
   readonly enrolment: Query<[string], EnrolmentSqlRow>;
   readonly setState: Query<[object], unknown>;
-  readonly setLabel: Query<[string, string], unknown>;
+  readonly enrolAgain: Query<[object], unknown>;
+  readonly countPending: Query<[], { n: number }>;
+  readonly setLabel: Query<[string | null, string], unknown>;
+  readonly setTrouble: Query<[string, number, string], unknown>;
+  readonly evidence: Query<[string], { at: number; bytes: Buffer }>;
   readonly seen: Query<[number, number, string], unknown>;
   readonly accept: Query<[object], unknown>;
   readonly addReport: Query<[string, string, number, string, string], unknown>;
   readonly putEvidence: Query<[string, number, Buffer], unknown>;
   readonly addCommand: Query<[string, string, string, number], unknown>;
   readonly commands: Query<[string], CommandSqlRow>;
+  readonly command: Query<[string], CommandSqlRow>;
+  readonly supersede: Query<[object], unknown>;
+  readonly devicesWithCommands: Query<[], { device: string }>;
+  readonly highestSeq: Query<[string, string], { seq: number | null }>;
   readonly signedCommand: Query<[string, number, string], unknown>;
+  readonly reportedCommand: Query<[string, string, string], unknown>;
+  readonly rolledBackCommand: Query<[object], unknown>;
   readonly finishCommand: Query<[string, string], unknown>;
   readonly nextOrder: Query<[string, string], { last: number }>;
   readonly addHistory: Query<[string, number, string, string], unknown>;
   readonly history: Query<[string, number], HistorySqlRow>;
+  readonly pruneHistory: Query<[string, string, number], unknown>;
   readonly putPart: Query<[string, Buffer, number, Buffer], unknown>;
   readonly countParts: Query<[string], { n: number }>;
   readonly parts: Query<[string, Buffer], { part: number; bytes: Buffer }>;
@@ -86,28 +98,55 @@ export function prepareStatements(db: Connection): Statements {
       `UPDATE device SET state = @to, endorsement = coalesce(endorsement, @endorsement)
        WHERE id = @id AND state IN (SELECT value FROM json_each(@states))`,
     ),
+    enrolAgain: db.prepare(
+      `UPDATE device SET state = 'pending', profile = @profile, tier = @tier, endorsement = NULL, generation = generation + 1,
+         log = NULL, clock = '0', max_reset = 0, verdict = NULL, envelope = NULL, session = NULL, last_seq = 0, slots = '[]',
+         trouble = NULL
+       WHERE id = @id AND state = 'retired'`,
+    ),
+    countPending: db.prepare(`SELECT count(*) AS n FROM device WHERE state = 'pending'`),
     setLabel: db.prepare('UPDATE device SET label = ? WHERE id = ?'),
     seen: db.prepare('UPDATE device SET last_seen = ?, online = ? WHERE id = ?'),
     // The compare-and-set that makes each challenge count once, however many controllers there are.
     accept: db.prepare(
       `UPDATE device SET generation = @next, log = @log, clock = @clock, max_reset = @maxReset, verdict = @verdict,
-         envelope = @envelope, last_seen = @at, online = 1, session = @session, last_seq = @lastSeq, slots = @slots
+         envelope = @envelope, last_seen = @at, online = 1, session = @session, last_seq = @lastSeq, slots = @slots,
+         trouble = NULL
        WHERE id = @id AND generation = @generation AND state IN ('approved', 'quarantined')`,
     ),
     addReport: db.prepare(
       'INSERT INTO report (device, session, n, kind, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     ),
+    setTrouble: db.prepare('UPDATE device SET trouble = ?, last_seen = ? WHERE id = ?'),
+    evidence: db.prepare('SELECT at, bytes FROM evidence WHERE device = ?'),
     putEvidence: db.prepare('INSERT OR REPLACE INTO evidence (device, at, bytes) VALUES (?, ?, ?)'),
     addCommand: db.prepare('INSERT INTO command (id, device, body, created_at) VALUES (?, ?, ?, ?)'),
     commands: db.prepare('SELECT * FROM command WHERE device = ? ORDER BY created_at, id'),
+    command: db.prepare('SELECT * FROM command WHERE id = ?'),
+    supersede: db.prepare(
+      `UPDATE command SET outcome = @outcome
+       WHERE device = @device AND id <> @id AND outcome IS NULL AND json_extract(body, '$.slot') = @slot`,
+    ),
+    devicesWithCommands: db.prepare('SELECT DISTINCT device FROM command WHERE outcome IS NULL'),
+    highestSeq: db.prepare('SELECT max(seq) AS seq FROM command WHERE device = ? AND session = ?'),
     signedCommand: db.prepare('UPDATE command SET session = ?, seq = ? WHERE id = ?'),
     finishCommand: db.prepare('UPDATE command SET outcome = ? WHERE id = ? AND outcome IS NULL'),
+    // Only its own device ends a command, and the first outcome stays.
+    reportedCommand: db.prepare('UPDATE command SET outcome = ? WHERE id = ? AND device = ? AND outcome IS NULL'),
+    // What was activated may be rolled back later: that is then how it ended.
+    rolledBackCommand: db.prepare(
+      `UPDATE command SET outcome = @outcome WHERE device = @device AND
+         (id = @subject OR (json_extract(body, '$.release') = @subject AND json_extract(body, '$.slot') = @slot))`,
+    ),
     nextOrder: db.prepare(
       `INSERT INTO slot_order (device, slot, last) VALUES (?, ?, 1)
        ON CONFLICT (device, slot) DO UPDATE SET last = last + 1 RETURNING last`,
     ),
     addHistory: db.prepare('INSERT INTO history (device, at, kind, text) VALUES (?, ?, ?, ?)'),
     history: db.prepare('SELECT device, at, kind, text FROM history WHERE device = ? ORDER BY n DESC LIMIT ?'),
+    pruneHistory: db.prepare(
+      'DELETE FROM history WHERE device = ? AND n <= (SELECT n FROM history WHERE device = ? ORDER BY n DESC LIMIT 1 OFFSET ?)',
+    ),
     putPart: db.prepare('INSERT OR REPLACE INTO log_part (device, digest, part, bytes) VALUES (?, ?, ?, ?)'),
     countParts: db.prepare('SELECT count(*) AS n FROM log_part WHERE device = ?'),
     parts: db.prepare('SELECT part, bytes FROM log_part WHERE device = ? AND digest = ? ORDER BY part'),

@@ -26,12 +26,36 @@ export interface DeviceRow {
   /** From the newest accepted claims. */
   readonly session: string | null;
   readonly lastSeq: number;
-  readonly slots: readonly {
-    readonly slot: string;
-    readonly release: string | null;
-    readonly version: string | null;
-    readonly state: string;
-  }[];
+  readonly slots: readonly SlotRow[];
+  /** Authentic evidence, newer than the verdict, that could not be accepted; null when there is none. */
+  readonly trouble: Trouble | null;
+}
+
+/** A slot as the newest accepted evidence has it: release as measured, state as claimed, status as judged. */
+export interface SlotRow {
+  readonly slot: string;
+  readonly release: string | null;
+  readonly version: string | null;
+  readonly state: string;
+  readonly status: Status;
+}
+
+export interface Trouble {
+  readonly at: number;
+  readonly status: Status;
+  readonly findings: readonly Finding[];
+}
+
+/** A report of a device, new or repeated; `body` is its JSON, `text` the line of history that it gives when it is new. */
+export interface ReportRow {
+  readonly session: string;
+  readonly n: number;
+  readonly kind: string;
+  readonly slot: string | null;
+  /** The command or release that it is about. */
+  readonly subject: string | null;
+  readonly body: string;
+  readonly text: string;
 }
 
 export interface PendingEnrolment {
@@ -51,12 +75,10 @@ export interface Acceptance {
   readonly session: string;
   readonly lastSeq: number;
   readonly slots: DeviceRow['slots'];
-  readonly reports: readonly {
-    readonly session: string;
-    readonly n: number;
-    readonly kind: string;
-    readonly body: string;
-  }[];
+  /** Reports end the commands that they are about. */
+  readonly reports: readonly ReportRow[];
+  /** What changed since the last verdict, in words; null when nothing did. */
+  readonly change: string | null;
   readonly evidence: Buffer;
 }
 
@@ -85,15 +107,28 @@ export interface Registry extends AsyncDisposable {
   devices(): Promise<DeviceRow[]>;
   /** Adds a pending device; false when the id is known already (the known row stays as it is). */
   addDevice(row: Pick<DeviceRow, 'id' | 'label' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean>;
+  /** Makes a retired device pending again, with new keys and nothing of its past but the generation; false when it is not retired. */
+  enrolAgain(row: Pick<DeviceRow, 'id' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean>;
   enrolment(id: string): Promise<PendingEnrolment | null>;
+  countPending(): Promise<number>;
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean>;
-  setLabel(id: string, label: string): Promise<void>;
+  setLabel(id: string, label: string | null): Promise<void>;
   seen(id: string, at: number, online: boolean): Promise<void>;
   /** All or nothing per acceptance, one transaction for all: true where generation still matched. */
   accept(batch: readonly Acceptance[]): Promise<boolean[]>;
-  addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>): Promise<void>;
+  setTrouble(id: string, trouble: Trouble): Promise<void>;
+  /** The newest accepted evidence: exact bytes. */
+  evidence(device: string): Promise<{ readonly at: number; readonly bytes: Buffer } | null>;
+  /** `slot`: open commands for the same slot are superseded by this one. */
+  addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>, slot: string | null): Promise<void>;
   commands(device: string): Promise<CommandRow[]>;
-  signedCommand(id: string, session: string, seq: number): Promise<void>;
+  /** Devices that have a command without an outcome. */
+  devicesWithCommands(): Promise<string[]>;
+  /**
+   * The number under which command `id` may be signed for `session`: the one it has, or a fresh one above all others when the
+   * session is new or `lastSeq` has passed it. Null when it has an outcome.
+   */
+  takeSeq(id: string, session: string, lastSeq: number): Promise<number | null>;
   finishCommand(id: string, outcome: string): Promise<void>;
   /** Next desired-state order of a slot: rises for ever. */
   nextOrder(device: string, slot: string): Promise<number>;

@@ -70,6 +70,7 @@ export const STATE_FILES = {
   tlsCertificate: 'broker-client.pem',
   profiles: 'profiles',
   releases: 'releases',
+  references: 'references',
   ekRoots: 'ek-roots',
   tokens: 'tokens.json',
   registry: 'registry.sqlite',

@@ -13,10 +13,14 @@ import type {
   HistoryEntry,
   PendingEnrolment,
   Registry,
+  ReportRow,
+  Trouble,
 } from './registry.ts';
 
 /** A device may keep at most this many parts of a log waiting for its evidence. */
 const MAX_WAITING_PARTS = 512;
+/** Lines of history kept of each device; what is older makes room. */
+const MAX_HISTORY = 1000;
 
 type Verdict = NonNullable<DeviceRow['verdict']>;
 
@@ -44,6 +48,7 @@ function toDevice(row: DeviceSqlRow): DeviceRow {
     session: row.session,
     lastSeq: row.last_seq,
     slots: JSON.parse(row.slots) as DeviceRow['slots'],
+    trouble: row.trouble === null ? null : (JSON.parse(row.trouble) as Trouble),
   };
 }
 
@@ -57,12 +62,16 @@ class SqliteRegistry implements Registry {
   readonly #path: string;
   readonly #sql: Statements;
   readonly #acceptAll: (batch: readonly Acceptance[]) => boolean[];
+  readonly #takeSeq: (id: string, session: string, lastSeq: number) => number | null;
 
   constructor(db: Connection, path: string) {
     this.#db = db;
     this.#path = path;
     this.#sql = prepareStatements(db);
-    this.#acceptAll = db.transaction((batch: readonly Acceptance[]) => batch.map((one) => this.#accept(one))).immediate;
+    const acceptAll = db.transaction((batch: readonly Acceptance[]) => batch.map((one) => this.#accept(one)));
+    this.#acceptAll = (batch) => acceptAll.immediate(batch);
+    const takeSeq = db.transaction((id: string, session: string, last: number) => this.#nextSeq(id, session, last));
+    this.#takeSeq = (id, session, last) => takeSeq.immediate(id, session, last);
   }
 
   /** Runs SQL now; what it throws rejects as a StoreError. */
@@ -90,12 +99,31 @@ class SqliteRegistry implements Registry {
       this.#db
         .transaction(() => {
           if (this.#sql.addDevice.run(row.id, row.label, row.profile, row.tier).changes === 0) return false;
-          const { id, request, secretProven, findings } = enrolment;
-          this.#sql.addEnrolment.run(id, request, secretProven ? 1 : 0, JSON.stringify(findings));
+          this.#putEnrolment(enrolment);
           return true;
         })
         .immediate(),
     );
+  }
+
+  #putEnrolment({ id, request, secretProven, findings }: PendingEnrolment): void {
+    this.#sql.addEnrolment.run(id, request, secretProven ? 1 : 0, JSON.stringify(findings));
+  }
+
+  enrolAgain(row: Pick<DeviceRow, 'id' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean> {
+    return this.#run(() =>
+      this.#db
+        .transaction(() => {
+          if (this.#sql.enrolAgain.run(row).changes === 0) return false;
+          this.#putEnrolment(enrolment);
+          return true;
+        })
+        .immediate(),
+    );
+  }
+
+  countPending(): Promise<number> {
+    return this.#run(() => this.#sql.countPending.get()?.n ?? 0);
   }
 
   enrolment(id: string): Promise<PendingEnrolment | null> {
@@ -114,7 +142,7 @@ class SqliteRegistry implements Registry {
     });
   }
 
-  setLabel(id: string, label: string): Promise<void> {
+  setLabel(id: string, label: string | null): Promise<void> {
     return this.#run(() => void this.#sql.setLabel.run(label, id));
   }
 
@@ -143,23 +171,62 @@ class SqliteRegistry implements Registry {
       slots: JSON.stringify(one.slots),
     });
     if (changed.changes === 0) return false;
-    for (const report of one.reports) {
-      this.#sql.addReport.run(one.id, report.session, report.n, report.kind, report.body);
-    }
+    for (const report of one.reports) this.#takeReport(one.id, verdict.at, report);
+    if (one.change !== null) this.#note(one.id, verdict.at, 'verdict', one.change);
     this.#sql.putEvidence.run(one.id, verdict.at, one.evidence);
     return true;
   }
 
-  addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>): Promise<void> {
-    return this.#run(() => void this.#sql.addCommand.run(command.id, command.device, command.body, command.createdAt));
+  #takeReport(device: string, at: number, { session, n, kind, slot, subject, body, text }: ReportRow): void {
+    if (this.#sql.addReport.run(device, session, n, kind, body).changes === 0) return;
+    this.#note(device, at, kind, text);
+    if (subject === null) return;
+    if (kind === 'rolled-back') this.#sql.rolledBackCommand.run({ outcome: body, device, subject, slot });
+    else this.#sql.reportedCommand.run(body, subject, device);
+  }
+
+  setTrouble(id: string, trouble: Trouble): Promise<void> {
+    return this.#run(() => void this.#sql.setTrouble.run(JSON.stringify(trouble), trouble.at, id));
+  }
+
+  evidence(device: string): Promise<{ readonly at: number; readonly bytes: Buffer } | null> {
+    return this.#run(() => this.#sql.evidence.get(device) ?? null);
+  }
+
+  addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>, slot: string | null): Promise<void> {
+    const { id, device, body, createdAt } = command;
+    return this.#run(() => {
+      this.#db
+        .transaction(() => {
+          this.#sql.addCommand.run(id, device, body, createdAt);
+          if (slot === null) return;
+          const detail = 'a newer command for the same slot was given';
+          const outcome = JSON.stringify({ kind: 'command', rule: 'superseded-order', slot, subject: id, detail });
+          this.#sql.supersede.run({ outcome, device, id, slot });
+        })
+        .immediate();
+    });
   }
 
   commands(device: string): Promise<CommandRow[]> {
     return this.#run(() => this.#sql.commands.all(device).map(toCommand));
   }
 
-  signedCommand(id: string, session: string, seq: number): Promise<void> {
-    return this.#run(() => void this.#sql.signedCommand.run(session, seq, id));
+  devicesWithCommands(): Promise<string[]> {
+    return this.#run(() => this.#sql.devicesWithCommands.all().map(({ device }) => device));
+  }
+
+  takeSeq(id: string, session: string, lastSeq: number): Promise<number | null> {
+    return this.#run(() => this.#takeSeq(id, session, lastSeq));
+  }
+
+  #nextSeq(id: string, session: string, lastSeq: number): number | null {
+    const command = this.#sql.command.get(id);
+    if (command === undefined || command.outcome !== null) return null;
+    if (command.session === session && command.seq > lastSeq) return command.seq;
+    const seq = Math.max(lastSeq, this.#sql.highestSeq.get(command.device, session)?.seq ?? 0) + 1;
+    this.#sql.signedCommand.run(session, seq, id);
+    return seq;
   }
 
   finishCommand(id: string, outcome: string): Promise<void> {
@@ -171,7 +238,14 @@ class SqliteRegistry implements Registry {
   }
 
   addHistory(entry: HistoryEntry): Promise<void> {
-    return this.#run(() => void this.#sql.addHistory.run(entry.device, entry.at, entry.kind, entry.text));
+    return this.#run(() => {
+      this.#note(entry.device, entry.at, entry.kind, entry.text);
+    });
+  }
+
+  #note(device: string, at: number, kind: string, text: string): void {
+    this.#sql.addHistory.run(device, at, kind, text);
+    this.#sql.pruneHistory.run(device, device, MAX_HISTORY);
   }
 
   history(device: string, limit: number): Promise<HistoryEntry[]> {

@@ -51,6 +51,8 @@ export interface FleetOptions {
   readonly profile?: Profile;
   /** Laid over the default, controller.json; times in seconds. */
   readonly controller?: Readonly<Record<string, number>>;
+  /** The broker's name in fleet.json, 127.0.0.1 by default; `localhost` where a device knows it as another address. */
+  readonly brokerHost?: string;
 }
 
 export interface TestRelease {
@@ -61,6 +63,9 @@ export interface TestRelease {
   /** SHA-256 of the OMS statement and of the canonical manifest. */
   readonly statement: Buffer;
   readonly manifest: Buffer;
+  /** Paths in the model, and the SHA-256 of each. */
+  readonly files: readonly string[];
+  readonly digests: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface ReleaseOptions {
@@ -173,6 +178,8 @@ export class TestFleet implements AsyncDisposable {
       passport,
       statement: statement.digest,
       manifest: manifestDigest(entries),
+      files: entries.map(({ path }) => path),
+      digests: new Map(entries.map(({ path, sha256: digest }) => [path, digest])),
     };
   }
 
@@ -189,7 +196,7 @@ export async function makeTestFleet(options: FleetOptions = {}): Promise<TestFle
   const made = makeFleet({
     dir: parent,
     modelIds: [...new Set(profile.slots.flatMap((slot) => slot.modelIds))],
-    brokerHost: '127.0.0.1',
+    brokerHost: options.brokerHost ?? '127.0.0.1',
     bind: '127.0.0.1',
     fleetPort: fleet,
     enrolPort: enrol,

@@ -1,0 +1,112 @@
+// `touchstone device …`: who belongs to the fleet, how each device is doing and why, and what operators decide about it.
+import { Command, Option } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import type { DeviceDetail, DeviceView } from '../controller/views.ts';
+import { askController } from './control-client.ts';
+import { stateOption } from './controller.ts';
+import { deviceTable, deviceText } from './device-text.ts';
+import { EXIT } from './exit.ts';
+import { outputOf } from './output.ts';
+import type { Json } from './output.ts';
+
+interface StateOptions {
+  readonly state: string;
+}
+
+/** Seconds from an option, as a number. */
+export function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isFinite(seconds) || seconds <= 0 || seconds > 3600) {
+    throw new InvalidArgumentError('it is a number of seconds, at most 3600');
+  }
+  return seconds;
+}
+
+async function list({ state }: StateOptions, command: Command): Promise<void> {
+  const output = outputOf(command);
+  const answer = (await askController(state, 'list', {})) as { devices: readonly DeviceView[] };
+  output.result(answer as unknown as Json, () => deviceTable(output, answer.devices, Date.now()));
+}
+
+/** Asks for `action` and shows the device as it is then. */
+async function ask(command: Command, state: string, action: string, body: object): Promise<{ device: DeviceDetail }> {
+  const output = outputOf(command);
+  const answer = (await askController(state, action, body)) as { device: DeviceDetail };
+  output.result(answer as unknown as Json, () => deviceText(output, answer.device, Date.now()));
+  return answer;
+}
+
+async function attest(device: string, options: StateOptions & { timeout: number }, command: Command): Promise<void> {
+  const body = { device, waitMs: Math.round(options.timeout * 1000) };
+  const answer = (await ask(command, options.state, 'attest', body)) as { answered?: boolean; device: DeviceDetail };
+  if (answer.answered !== true) {
+    outputOf(command).note(`no evidence came within ${options.timeout} s: the device may be off, or busy measuring`);
+    process.exitCode = EXIT.failed;
+    return;
+  }
+  const { verdict, trouble } = answer.device;
+  const good = trouble === null && (verdict?.status === 'affirming' || verdict?.status === 'warning');
+  if (!good) process.exitCode = EXIT.against;
+}
+
+async function token(name: string, { state }: StateOptions, command: Command): Promise<void> {
+  const output = outputOf(command);
+  const answer = (await askController(state, 'token', { name })) as { token: string };
+  output.note('shown once: put it into a file on the device and start the agent with --token-file');
+  output.result(answer, () => answer.token);
+}
+
+const reason = (): Option => new Option('--reason <text>', 'kept in the history').default('no reason given');
+
+interface Entry {
+  readonly name: string;
+  readonly says: string;
+  readonly reason?: true;
+}
+
+/** The decisions that take a device and at most a reason. */
+const DECISIONS: readonly Entry[] = [
+  { name: 'show', says: 'everything about one device: verdict, findings and what to do about each, slots, history' },
+  { name: 'approve', says: 'let a pending device in, or trust a quarantined one again' },
+  { name: 'reject', says: 'turn a pending device away', reason: true },
+  { name: 'quarantine', says: 'set a device aside: it attests, and its models stop', reason: true },
+  { name: 'retire', says: 'take a device out of the fleet', reason: true },
+];
+
+/** `touchstone device`. */
+export function deviceCommand(): Command {
+  const command = new Command('device').description(
+    'see and decide about devices; DEVICE is an id, the beginning of one, or a label',
+  );
+  const add = (name: string, says: string): Command => command.command(name).description(says).addOption(stateOption());
+  add('list', 'all devices: condition, verdict and what to do now').action(
+    async (options: StateOptions, self: Command) => list(options, self),
+  );
+  for (const { name, says, reason: takesReason } of DECISIONS) {
+    const one = add(name, says).argument('<device>', 'id, beginning of an id, or label');
+    if (takesReason === true) one.addOption(reason());
+    one.action(async (device: string, { state, reason: why }: StateOptions & { reason?: string }, self: Command) => {
+      await ask(self, state, name, { device, ...(why === undefined ? {} : { reason: why }) });
+    });
+  }
+  add('attest', 'ask a device for evidence now: exit code 0 trusted, 1 not, 3 no answer')
+    .argument('<device>', 'id, beginning of an id, or label')
+    .addOption(new Option('--timeout <seconds>', 'how long to wait').default(30).argParser(secondsOf))
+    .action(attest);
+  add('replace', 'a new device takes the place and label of an old one, which is retired')
+    .argument('<old>', 'the device that goes')
+    .argument('<new>', 'the device that comes: pending or approved')
+    .action(async (old: string, by: string, { state }: StateOptions, self: Command) => {
+      await ask(self, state, 'replace', { device: old, by });
+    });
+  add('label', 'name a device; without a name the label is taken away')
+    .argument('<device>', 'id, beginning of an id, or label')
+    .argument('[label]', 'at most 31 characters')
+    .action(async (device: string, label: string | undefined, { state }: StateOptions, self: Command) => {
+      await ask(self, state, 'label', { device, label: label ?? null });
+    });
+  add('token', 'make a one-time token that lets the device in that brings it')
+    .argument('<name>', 'what the token is for; shown as who approved')
+    .action(token);
+  return command;
+}

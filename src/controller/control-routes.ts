@@ -1,0 +1,83 @@
+// The requests that the control interface takes, each with the shape of its body and what is answered.
+import { parseShape, text, uint, v } from '../bytes/shape.ts';
+import type { Shape } from '../bytes/shape.ts';
+import type { Operator } from './operator.ts';
+import type { DeviceRow } from './registry.ts';
+import { deviceDetail, deviceView } from './views.ts';
+import type { DeviceDetail, ViewParts } from './views.ts';
+
+export interface RouteParts {
+  readonly operator: Operator;
+  readonly views: ViewParts;
+  readonly health: () => Promise<unknown>;
+}
+
+/** Answers a request; `body` is what its sender says. Errors: WireError for another body; TouchstoneError. */
+export type Route = (parts: RouteParts, body: unknown, signal: AbortSignal) => Promise<unknown>;
+
+function route<T>(
+  shape: Shape<T>,
+  run: (parts: RouteParts, request: T, signal: AbortSignal) => Promise<unknown>,
+): Route {
+  return async (parts, body, signal) => run(parts, parseShape(shape, body, 'request'), signal);
+}
+
+async function shown({ views }: RouteParts, row: DeviceRow): Promise<{ device: DeviceDetail }> {
+  return { device: await deviceDetail(row, views) };
+}
+
+/** Shorter than an id, so that no label can pass for one. */
+const LABEL_MAX = 31;
+const MAX_DEVICES = 1000;
+
+/** An id, a label, or the beginning of an id. */
+const device = text(64);
+const nothing = v.strictObject({});
+const one = v.strictObject({ device });
+const decision = v.strictObject({ device, reason: text(500) });
+
+const ROUTES: Readonly<Record<string, Route>> = {
+  health: route(nothing, async ({ health }) => health()),
+  list: route(nothing, async ({ views }) => ({
+    devices: (await views.registry.devices()).map((row) => deviceView(row, views)),
+  })),
+  show: route(one, async (parts, request) => shown(parts, await parts.operator.find(request.device))),
+  approve: route(one, async (parts, request) => shown(parts, await parts.operator.approve(request.device))),
+  reject: route(decision, async (parts, request) =>
+    shown(parts, await parts.operator.reject(request.device, request.reason)),
+  ),
+  quarantine: route(decision, async (parts, request) =>
+    shown(parts, await parts.operator.quarantine(request.device, request.reason)),
+  ),
+  retire: route(decision, async (parts, request) =>
+    shown(parts, await parts.operator.retire(request.device, request.reason)),
+  ),
+  replace: route(v.strictObject({ device, by: device }), async (parts, request) =>
+    shown(parts, await parts.operator.replace(request.device, request.by)),
+  ),
+  label: route(v.strictObject({ device, label: v.nullable(text(LABEL_MAX)) }), async (parts, request) =>
+    shown(parts, await parts.operator.label(request.device, request.label)),
+  ),
+  attest: route(v.strictObject({ device, waitMs: uint(3_600_000) }), async (parts, request, signal) => {
+    const heard = await parts.operator.attest(request.device, request.waitMs, signal);
+    const row = heard ?? (await parts.operator.find(request.device));
+    return { answered: heard !== null, ...(await shown(parts, row)) };
+  }),
+  token: route(v.strictObject({ name: text(64) }), async ({ operator }, { name }) =>
+    Promise.resolve({ token: operator.token(name) }),
+  ),
+  upgrade: route(
+    v.strictObject({
+      devices: v.pipe(v.array(device), v.minLength(1), v.maxLength(MAX_DEVICES)),
+      release: text(64),
+      slot: v.nullable(text(64)),
+      source: v.nullable(text(4096)),
+    }),
+    async ({ operator }, { devices, ...wish }) => ({ upgrades: await operator.upgrade(devices, wish) }),
+  ),
+};
+
+/** Null when there is no such action. */
+export function routeOf(action: string): Route | null {
+  return Object.hasOwn(ROUTES, action) ? (ROUTES[action] ?? null) : null;
+}

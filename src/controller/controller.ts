@@ -1,0 +1,233 @@
+// The fleet's daemon: asks, judges, answers, commands, and does what operators decide, until it is told to stop.
+import { join } from 'node:path';
+import type { Bus } from '../bus/bus.ts';
+import type { Clock } from '../clock.ts';
+import { BusError } from '../errors.ts';
+import type { Appraisal } from '../verifier/types.ts';
+import { Bell } from './bell.ts';
+import { Challenger } from './challenger.ts';
+import { CommandOffice } from './command-office.ts';
+import { ControlServer } from './control-server.ts';
+import { EnrolmentDesk } from './enrolment.ts';
+import { Intake } from './intake.ts';
+import type { ControllerLog } from './log.ts';
+import { Operator } from './operator.ts';
+import { DEFAULT_RATES, PostRoom } from './post-room.ts';
+import type { Rates } from './post-room.ts';
+import { ReferenceKeeper } from './reference-keeper.ts';
+import type { Registry } from './registry.ts';
+import { Roster } from './roster.ts';
+import type { Known } from './roster.ts';
+import { STATE_FILES } from './settings.ts';
+import type { Settings } from './settings.ts';
+import { openTokens } from './tokens.ts';
+
+export interface ControllerParts {
+  readonly settings: Settings;
+  readonly registry: Registry;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: ControllerLog;
+  /** 0 ≤ n < 1; spreads the fleet over time. */
+  readonly random: () => number;
+  readonly rates?: Rates;
+}
+
+/** How often it looks for commands that other controllers gave. */
+const LOOK_MS = 1000;
+/** A whole log is asked for again at most this often. */
+const WHOLE_EVERY_MS = 5000;
+
+export class Controller {
+  readonly #parts: ControllerParts;
+  readonly #roster: Roster;
+  readonly #references: ReferenceKeeper;
+  readonly #challenger: Challenger;
+  readonly #office: CommandOffice;
+  readonly #intake: Intake;
+  readonly #postRoom: PostRoom;
+  readonly #operator: Operator;
+  readonly #bell = new Bell();
+  readonly #broken = new AbortController();
+  /** When each device was last asked for its whole log. */
+  readonly #askedWhole = new Map<string, number>();
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+    const { settings, registry, bus, clock, log } = parts;
+    const failed = (error: unknown): void => {
+      this.#failed(error);
+    };
+    this.#roster = new Roster(registry, settings.trust.resultKeys);
+    this.#references = new ReferenceKeeper(
+      settings,
+      log,
+      () => clock.now(),
+      () => {
+        // What was right by the old values may be wrong by the new ones, and the other way round.
+        this.#challenger.askAll();
+      },
+    );
+    this.#challenger = new Challenger({
+      settings,
+      roster: this.#roster,
+      bus,
+      clock,
+      terms: (profile) => this.#references.terms(profile),
+      random: parts.random,
+    });
+    this.#office = new CommandOffice({ settings, registry, bus, clock });
+    this.#intake = new Intake({
+      registry,
+      roster: this.#roster,
+      bus,
+      clock,
+      log,
+      keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey },
+      yardstick: (profile) => this.#references.terms(profile),
+      accepted: (known) => {
+        this.#accepted(known);
+      },
+      unexplained: async (known, appraisal) => this.#unexplained(known, appraisal),
+      failed,
+    });
+    const tokens = openTokens(join(settings.stateDir, STATE_FILES.tokens));
+    const desk = new EnrolmentDesk({
+      settings,
+      references: () => this.#references.references,
+      registry,
+      bus,
+      clock,
+      tokens,
+      log,
+      changed: async (device) => {
+        await this.#roster.refresh(device);
+        this.#bell.ring();
+      },
+    });
+    this.#postRoom = new PostRoom({
+      registry,
+      roster: this.#roster,
+      clock,
+      rates: parts.rates ?? DEFAULT_RATES,
+      evidence: (id, bytes) => {
+        this.#intake.take(id, bytes);
+      },
+      enrol: async (id, bytes) => desk.receive(id, bytes),
+      ask: async (id) => this.#challenger.ask(id),
+      failed,
+    });
+    this.#operator = new Operator({
+      registry,
+      roster: this.#roster,
+      references: this.#references,
+      challenger: this.#challenger,
+      office: this.#office,
+      desk,
+      tokens,
+      clock,
+      log,
+      bell: this.#bell,
+    });
+  }
+
+  get operator(): Operator {
+    return this.#operator;
+  }
+
+  /** Reads profiles, releases and the root statement again. */
+  reload(): void {
+    this.#references.reload();
+  }
+
+  #failed(error: unknown): void {
+    // A broker that is gone is waited for; whatever else can't be kept or judged ends the daemon.
+    if (!(error instanceof BusError)) this.#broken.abort(error);
+  }
+
+  #accepted(known: Known): void {
+    this.#challenger.accepted(known);
+    this.#bell.ring();
+    this.#office.accepted(known).catch((error: unknown) => {
+      this.#failed(error);
+    });
+  }
+
+  /** About this device, and its log does not account for its PCRs: shown, and all of the log asked for. */
+  async #unexplained(known: Known, { status, findings }: Appraisal): Promise<void> {
+    const { registry, clock, log } = this.#parts;
+    const last = this.#askedWhole.get(known.id);
+    if (last !== undefined && clock.monotonic() - last < WHOLE_EVERY_MS) return;
+    this.#askedWhole.set(known.id, clock.monotonic());
+    const words = findings.map(({ rule, found }) => `${rule}: ${found}`).join('; ');
+    log.write('warning', 'unexplained', `${known.id}: evidence not accepted: ${words}`, { device: known.id });
+    await registry.setTrouble(known.id, { at: clock.now(), status, findings });
+    this.#bell.ring();
+    this.#challenger.askForWhole(known.id);
+    // Not waited for: the batch goes on.
+    this.#challenger.ask(known.id).catch((error: unknown) => {
+      this.#failed(error);
+    });
+  }
+
+  /** How the daemon itself is doing. */
+  async #health(): Promise<unknown> {
+    const { settings, bus, registry } = this.#parts;
+    const { received, accepted, refused, dropped } = this.#intake.counts;
+    const { references } = this.#references;
+    return {
+      fleetId: settings.trust.fleet.fleetId,
+      broker: { url: settings.trust.fleet.broker.url, connected: bus.connected },
+      evidence: { received, accepted, dropped, refused: Object.fromEntries(refused) },
+      tooFast: Object.fromEntries(this.#postRoom.dropped),
+      references: {
+        profiles: [...references.profiles.keys()],
+        releases: [...references.releases.values()].map(({ id, modelId, version, securityVersion, withdrawn }) => ({
+          id,
+          modelId,
+          version,
+          securityVersion,
+          withdrawn,
+        })),
+        faults: this.#references.faults,
+      },
+      devicesWithCommands: await registry.devicesWithCommands(),
+    };
+  }
+
+  /** Runs until `signal` says stop (resolves) or something breaks (rejects with it). `ready` is called when it listens. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { settings, registry, bus, clock, log } = this.#parts;
+    const stop = AbortSignal.any([signal, this.#broken.signal]);
+    await this.#roster.load();
+    await this.#office.look();
+    using _references = this.#references;
+    this.#references.watch();
+    await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
+      operator: this.#operator,
+      views: { settings, registry, references: this.#references, now: () => clock.now() },
+      bell: this.#bell,
+      health: async () => this.#health(),
+    });
+    bus.onState((connected) => {
+      log.write(connected ? 'info' : 'warning', 'broker', connected ? 'connected to the broker' : 'the broker is gone');
+      if (connected) this.#challenger.askAll();
+    });
+    await this.#postRoom.open(bus);
+    this.#challenger.askAll();
+    ready();
+    const failed = (error: unknown): void => {
+      this.#failed(error);
+    };
+    await Promise.all([this.#challenger.run(stop).catch(failed), this.#look(stop).catch(failed)]);
+    await this.#intake.idle();
+    if (this.#broken.signal.aborted) throw this.#broken.signal.reason;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => undefined);
+      if (!signal.aborted) await this.#office.look();
+    }
+  }
+}

@@ -1,0 +1,311 @@
+// Enrolment as the controller runs it: request → credential → proof → pending, until somebody who may approves.
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { decode } from '../bytes/wire.ts';
+import { toHex, toUtf8 } from '../bytes/text.ts';
+import { downTopic } from '../bus/bus.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { Clock } from '../clock.ts';
+import { issueCertificate, readRequest } from '../crypto/certificates.ts';
+import { equalBytes, hmacSha256, sha256 } from '../crypto/digest.ts';
+import { BusError, WireError } from '../errors.ts';
+import { enrolQualifyingData } from '../evidence/binding.ts';
+import { decodeEnrolProof, decodeEnrolRequest, encodeEnrolCredential, encodeEnrolOutcome } from '../protocol/codec.ts';
+import type { Endorsement, EnrolOutcome, EnrolProof, EnrolRequest } from '../protocol/messages.ts';
+import { openStatement, signStatement } from '../protocol/statement.ts';
+import type { Finding } from '../rules/finding.ts';
+import { makeCredential } from '../tpm/make-credential.ts';
+import { TpmsAttest } from '../tpm/wire/attest.ts';
+import { publicKeyOf, verifyTpmSignature } from '../tpm/wire/public-key.ts';
+import { TpmtSignature } from '../tpm/wire/signature.ts';
+import { readNewcomer, sameKeys } from './newcomer.ts';
+import type { Newcomer } from './newcomer.ts';
+import type { ControllerLog } from './log.ts';
+import type { References } from './references.ts';
+import type { DeviceRow, Registry } from './registry.ts';
+import type { Settings } from './settings.ts';
+import type { Tokens } from './tokens.ts';
+
+/** Devices that may wait for approval at once. */
+const MAX_PENDING = 1000;
+/** A refused request leaves a line in the history of the device it names, at most this often: anybody can send one. */
+const REFUSALS_EVERY_MS = 600_000;
+/** Credentials that nobody has answered yet: bounded, because anybody can ask. */
+const MAX_OPEN = 1024;
+const OPEN_MS = 10 * 60_000;
+const CERTIFICATE_MS = 2 * 365 * 86_400_000;
+
+interface Open {
+  readonly newcomer: Newcomer;
+  readonly bytes: Buffer;
+  readonly secret: Buffer;
+  readonly at: number;
+}
+
+export interface EnrolmentParts {
+  readonly settings: Settings;
+  readonly references: () => References;
+  readonly registry: Registry;
+  readonly bus: Pick<Bus, 'publish'>;
+  readonly clock: Clock;
+  readonly tokens: Tokens;
+  readonly log: ControllerLog;
+  /** A device's record has changed. */
+  readonly changed: (device: string) => Promise<void>;
+}
+
+function refusal(rule: Finding['rule'], expected: string, found: string): Finding {
+  return { rule, status: 'contraindicated', subject: 'device', expected, found, source: 'fleet' };
+}
+
+function isRequest(bytes: Buffer): EnrolRequest | null {
+  try {
+    return decodeEnrolRequest(bytes);
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
+export class EnrolmentDesk {
+  readonly #parts: EnrolmentParts;
+  readonly #open = new Map<string, Open>();
+  readonly #noted = new Map<string, number>();
+
+  constructor(parts: EnrolmentParts) {
+    this.#parts = parts;
+  }
+
+  /** A message on `device`'s enrol topic. What is neither request nor proof is dropped: anybody can send it. */
+  async receive(device: string, bytes: Buffer): Promise<void> {
+    const request = isRequest(bytes);
+    if (request !== null) {
+      if (request.deviceId === device) await this.#request(request, bytes);
+      return;
+    }
+    try {
+      await this.#proof(device, decodeEnrolProof(bytes));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#parts.log.write(
+        'warning',
+        'enrol-malformed',
+        `enrolment message of ${device} is malformed: ${error.message}`,
+      );
+    }
+  }
+
+  async #send(device: string, message: Buffer): Promise<void> {
+    await this.#parts.bus.publish(downTopic(device, 'enrol'), message);
+  }
+
+  async #answer(
+    device: string,
+    request: Buffer,
+    outcome: Partial<EnrolOutcome> & Pick<EnrolOutcome, 'outcome' | 'reason'>,
+  ): Promise<void> {
+    await this.#send(device, encodeEnrolOutcome({ v: 1, request, endorsement: null, certificate: null, ...outcome }));
+  }
+
+  async #refuse(device: string, request: Buffer, findings: readonly Finding[]): Promise<void> {
+    const reason = findings.map((one) => `${one.rule}: expected ${one.expected}, found ${one.found}`).join('; ');
+    const { registry, clock, log } = this.#parts;
+    log.write('warning', 'enrol-refused', `enrolment of ${device} refused: ${reason}`, { device });
+    const now = clock.monotonic();
+    if ((await registry.device(device)) !== null && this.#mayNote(device, now)) {
+      await registry.addHistory({ device, at: clock.now(), kind: 'enrolment-refused', text: reason.slice(0, 2000) });
+    }
+    await this.#answer(device, request, { outcome: 'rejected', reason: reason.slice(0, 500) });
+  }
+
+  #mayNote(device: string, now: number): boolean {
+    const last = this.#noted.get(device);
+    if (last !== undefined && now - last < REFUSALS_EVERY_MS) return false;
+    this.#noted.set(device, now);
+    return true;
+  }
+
+  async #request(request: EnrolRequest, bytes: Buffer): Promise<void> {
+    const { settings, references, registry, clock } = this.#parts;
+    const digest = sha256(bytes);
+    const read = readNewcomer(request, settings, references(), clock.now());
+    if ('refused' in read) return this.#refuse(request.deviceId, digest, read.refused);
+    const known = await registry.device(request.deviceId);
+    if (known !== null && known.state !== 'retired' && !(await this.#isSame(known, request))) {
+      const fault = refusal('enrol-known-id', `the attestation key of the known device`, 'another attestation key');
+      return this.#refuse(request.deviceId, digest, [fault]);
+    }
+    const secret = randomBytes(32);
+    const { newcomer } = read;
+    this.#remember(toHex(digest), { newcomer, bytes, secret, at: clock.monotonic() });
+    const { credentialBlob, secret: encrypted } = makeCredential(newcomer.ek, newcomer.akName, secret);
+    await this.#send(
+      request.deviceId,
+      encodeEnrolCredential({ v: 1, request: digest, credentialBlob, secret: encrypted }),
+    );
+  }
+
+  #remember(key: string, open: Open): void {
+    for (const [other, { at }] of this.#open) {
+      if (this.#open.size >= MAX_OPEN || open.at - at > OPEN_MS) this.#open.delete(other);
+      else break;
+    }
+    this.#open.set(key, open);
+  }
+
+  /** The keys of the record that is known under this id: its endorsement's, or its pending request's. */
+  async #isSame(known: DeviceRow, request: EnrolRequest): Promise<boolean> {
+    if (known.endorsement !== null) {
+      const endorsement = openStatement(
+        'endorsement',
+        toUtf8(known.endorsement),
+        this.#parts.settings.trust.resultKeys,
+      );
+      return endorsement !== null && sameKeys(endorsement, request);
+    }
+    const pending = await this.#parts.registry.enrolment(known.id);
+    if (pending === null) return false;
+    const before = decodeEnrolRequest(pending.request);
+    return equalBytes(before.akPublic, request.akPublic) && equalBytes(before.ekPublic, request.ekPublic);
+  }
+
+  async #proof(device: string, proof: EnrolProof): Promise<void> {
+    const { registry } = this.#parts;
+    const key = toHex(proof.request);
+    const open = this.#open.get(key);
+    if (open === undefined || open.newcomer.request.deviceId !== device) return;
+    this.#open.delete(key);
+    const digest = Buffer.from(proof.request);
+    if (!equalBytes(hmacSha256(createSecretKey(open.secret), digest), proof.proof)) {
+      return this.#refuse(device, digest, [refusal('enrol-credential', 'HMAC with the credential', 'another value')]);
+    }
+    const fault = quoteFault(open.newcomer, proof, digest);
+    if (fault !== null) return this.#refuse(device, digest, [fault]);
+    if ((await registry.device(device)) === null && (await registry.countPending()) >= MAX_PENDING) {
+      return this.#refuse(device, digest, [refusal('enrol-many', `fewer than ${MAX_PENDING} waiting`, 'as many')]);
+    }
+    await this.#enter(open);
+    await this.#settle(device, digest, open.newcomer.request);
+  }
+
+  /** The keys are of one TPM and it answers: the device may wait for approval, or has a token. */
+  async #enter({ newcomer, bytes }: Open): Promise<void> {
+    const { registry, tokens, clock, log, changed } = this.#parts;
+    const { request, tier, warnings } = newcomer;
+    const { deviceId: id, profile } = request;
+    const enrolment = { id, request: bytes, secretProven: true, findings: warnings };
+    const known = await registry.device(id);
+    const again = known?.state === 'retired' && !(await this.#isSame(known, request));
+    const added = again
+      ? await registry.enrolAgain({ id, profile, tier }, enrolment)
+      : await registry.addDevice({ id, label: null, profile, tier }, enrolment);
+    if (added) {
+      const words = again ? 'asks to enrol again with another attestation key' : 'asks to enrol';
+      log.write('info', 'enrol', `device ${id} ${words} (${tier} TPM, profile ${profile})`, { device: id });
+      await registry.addHistory({ device: id, at: clock.now(), kind: 'enrolment', text: `${words}, ${tier} TPM` });
+      await changed(id);
+    }
+    // A token is for who waits; a device that has its place does not use one up.
+    if (request.token === null || (!added && known?.state !== 'pending')) return;
+    const token = tokens.take(request.token);
+    if (token !== null) await this.approve(id, `token ${token}`);
+  }
+
+  async #settle(device: string, digest: Buffer, request: EnrolRequest): Promise<void> {
+    const row = await this.#parts.registry.device(device);
+    if (row === null) return;
+    if (row.state === 'rejected' || row.state === 'retired') {
+      return this.#answer(device, digest, { outcome: 'rejected', reason: `this device is ${row.state}` });
+    }
+    if (row.endorsement === null) {
+      return this.#answer(device, digest, { outcome: 'pending', reason: 'waits for approval by the operator' });
+    }
+    await this.#answer(device, digest, {
+      outcome: 'approved',
+      reason: 'approved',
+      endorsement: row.endorsement,
+      certificate: this.#certificate(request),
+    });
+  }
+
+  #certificate(request: EnrolRequest): string {
+    const { authority } = this.#parts.settings;
+    const { publicKey } = readRequest(request.tlsCsr);
+    const now = this.#parts.clock.now();
+    const leaf = { publicKey, notBefore: now - 86_400_000, notAfter: now + CERTIFICATE_MS, names: [] };
+    return issueCertificate({ ...leaf, commonName: request.deviceId, use: 'client' }, authority);
+  }
+
+  /** Endorses a device that waits, or was rejected, and tells it. False when it is neither, or its request no longer stands. */
+  async approve(device: string, approvedBy: string): Promise<boolean> {
+    const { registry, settings, references, clock, log, changed } = this.#parts;
+    const pending = await registry.enrolment(device);
+    if (pending === null) return false;
+    const request = decodeEnrolRequest(pending.request);
+    const read = readNewcomer(request, settings, references(), clock.now());
+    if ('refused' in read) return false;
+    const endorsement = endorsementOf(read.newcomer, settings, approvedBy, clock.now());
+    const signed = signStatement('endorsement', endorsement, settings.resultKey);
+    if (!(await registry.setState(device, ['pending', 'rejected'], 'approved', signed))) return false;
+    await registry.addHistory({ device, at: clock.now(), kind: 'approved', text: `approved by ${approvedBy}` });
+    log.write('info', 'approved', `device ${device} approved by ${approvedBy}`, { device });
+    await changed(device);
+    await this.#tell(this.#settle(device, sha256(pending.request), request));
+    return true;
+  }
+
+  /** A decision stands whether or not it can be told now: the device asks again and hears it then. */
+  async #tell(answer: Promise<void>): Promise<void> {
+    await answer.catch((error: unknown) => {
+      if (!(error instanceof BusError)) throw error;
+    });
+  }
+
+  /** Turns a waiting device away. False when it does not wait. */
+  async reject(device: string, reason: string): Promise<boolean> {
+    const { registry, clock, changed } = this.#parts;
+    if (!(await registry.setState(device, ['pending'], 'rejected'))) return false;
+    await registry.addHistory({ device, at: clock.now(), kind: 'rejected', text: reason });
+    await changed(device);
+    const pending = await registry.enrolment(device);
+    if (pending !== null) {
+      await this.#tell(this.#answer(device, sha256(pending.request), { outcome: 'rejected', reason }));
+    }
+    return true;
+  }
+}
+
+function endorsementOf(newcomer: Newcomer, settings: Settings, approvedBy: string, now: number): Endorsement {
+  const { request, akQualifiedName, tier, certificate } = newcomer;
+  return {
+    v: 1,
+    fleetId: settings.trust.fleet.fleetId,
+    deviceId: request.deviceId,
+    ekPublic: toHex(request.ekPublic),
+    akPublic: toHex(request.akPublic),
+    akQualifiedName: toHex(akQualifiedName),
+    tier,
+    tpm: certificate.tpm,
+    chain: certificate.chain,
+    profile: request.profile,
+    approvedBy,
+    issuedAt: now,
+  };
+}
+
+/** What is wrong with the quote that goes with a proof; null when nothing is. */
+function quoteFault({ ak, akQualifiedName }: Newcomer, proof: EnrolProof, digest: Buffer): Finding | null {
+  const fault = (found: string): Finding =>
+    refusal('enrol-quote', 'a quote by the attestation key over this request', found);
+  try {
+    const signature = decode(TpmtSignature, proof.signature, 'signature');
+    if (!verifyTpmSignature(publicKeyOf(ak), proof.attest, signature)) return fault('a signature by no such key');
+    const attest = decode(TpmsAttest, proof.attest, 'attest');
+    if (attest.attested.type !== 'quote') return fault(`a statement of type ${attest.attested.type}`);
+    if (!equalBytes(attest.qualifiedSigner, akQualifiedName)) return fault('another qualified name');
+    if (!equalBytes(attest.extraData, enrolQualifyingData(digest))) return fault('other qualifying data');
+    return null;
+  } catch (error) {
+    if (error instanceof WireError) return fault(error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,161 @@
+// The reference values in use: read again when a file or the root statement changes, and never half.
+import { readFileSync, watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
+import { join } from 'node:path';
+import { TouchstoneError } from '../errors.ts';
+import { quotedPcrs } from '../profile/profile.ts';
+import { loadTrust } from '../release/root.ts';
+import type { Trust } from '../release/root.ts';
+import type { Yardstick } from './judging.ts';
+import type { ControllerLog } from './log.ts';
+import { loadReferences } from './references.ts';
+import type { References } from './references.ts';
+import { policyOf, STATE_FILES } from './settings.ts';
+import type { Settings } from './settings.ts';
+
+/** What a device of one profile is asked and judged by. */
+export interface ProfileTerms extends Yardstick {
+  readonly pcrs: readonly number[];
+  readonly attestEveryMs: number;
+}
+
+/** Several files change together: wait until they are all there. */
+const SETTLE_MS = 300;
+/** What could not be read may have been in the middle of being copied: look once more. */
+const LOOK_AGAIN_MS = 2000;
+
+/** What changes, when anything does, as one text. */
+function fingerprint(references: References): string {
+  const { profiles, releases, faults } = references;
+  const digests = [...profiles].map(([id, { digest }]) => [id, digest.toString('hex')]);
+  const boots = [...profiles.keys()].map((id) => {
+    const values = references.of(id);
+    return [
+      values?.bootCoversAgent,
+      values?.components,
+      [...(values?.bootPcrs ?? [])].map(([pcr, all]) => [pcr, ...all]),
+    ];
+  });
+  return JSON.stringify([digests, boots, [...releases.values()].map(({ id, withdrawn }) => [id, withdrawn]), faults]);
+}
+
+export class ReferenceKeeper implements Disposable {
+  readonly #settings: Settings;
+  readonly #log: ControllerLog;
+  readonly #now: () => number;
+  readonly #changed: () => void;
+  #trust: Trust;
+  #references: References;
+  #rootFault: string | null = null;
+  #terms = new Map<string, ProfileTerms | null>();
+  #watchers: FSWatcher[] = [];
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(settings: Settings, log: ControllerLog, now: () => number, changed: () => void) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#now = now;
+    this.#changed = changed;
+    this.#trust = settings.trust;
+    this.#references = loadReferences(settings.stateDir, settings.trust);
+    this.#report();
+  }
+
+  get references(): References {
+    return this.#references;
+  }
+
+  /** Files that are there and cannot be used, each with the reason. */
+  get faults(): readonly string[] {
+    return this.#rootFault === null ? this.#references.faults : [this.#rootFault, ...this.#references.faults];
+  }
+
+  /** Null for a profile that the controller does not have. */
+  terms(profileId: string): ProfileTerms | null {
+    const held = this.#terms.get(profileId);
+    if (held !== undefined) return held;
+    const loaded = this.#references.profiles.get(profileId);
+    const reference = this.#references.of(profileId);
+    const terms =
+      loaded === undefined || reference === null
+        ? null
+        : {
+            reference,
+            policy: policyOf(this.#settings, loaded.profile.leaseSeconds * 1000),
+            pcrs: quotedPcrs(loaded.profile),
+            attestEveryMs: loaded.profile.attestEverySeconds * 1000,
+          };
+    this.#terms.set(profileId, terms);
+    return terms;
+  }
+
+  /** Reads everything again; calls `changed` when something is different. */
+  reload(): void {
+    const before = fingerprint(this.#references);
+    this.#trust = this.#readTrust();
+    this.#references = loadReferences(this.#settings.stateDir, this.#trust);
+    this.#terms = new Map();
+    if (fingerprint(this.#references) === before) return;
+    const { profiles, releases } = this.#references;
+    this.#log.write(
+      'info',
+      'references',
+      `reference values read: ${profiles.size} profiles, ${releases.size} releases`,
+    );
+    this.#report();
+    this.#changed();
+  }
+
+  /** A root statement that is not to be trusted, or is older, changes nothing. */
+  #readTrust(): Trust {
+    const { stateDir } = this.#settings;
+    try {
+      const [fleet, root] = [STATE_FILES.fleet, STATE_FILES.root].map((name) => readFileSync(join(stateDir, name)));
+      if (fleet === undefined || root === undefined) throw new TypeError('two files were read');
+      const trust = loadTrust(fleet, root, this.#now(), this.#trust.version);
+      this.#rootFault = null;
+      return trust;
+    } catch (error) {
+      if (!(error instanceof TouchstoneError) && !(error instanceof Error && 'syscall' in error)) throw error;
+      this.#rootFault = `${STATE_FILES.root} was not taken: ${error.message}`;
+      return this.#trust;
+    }
+  }
+
+  #report(): void {
+    for (const fault of this.faults) this.#log.write('warning', 'reference-fault', fault);
+  }
+
+  /** Watches the folders; a hint only, because a file system may not tell. */
+  watch(): void {
+    const { stateDir } = this.#settings;
+    for (const name of ['.', STATE_FILES.profiles, STATE_FILES.releases, STATE_FILES.references]) {
+      try {
+        const watcher = watch(join(stateDir, name), (_event, file) => {
+          if (name !== '.' || file === STATE_FILES.root) this.#soon();
+        });
+        watcher.on('error', () => {});
+        this.#watchers.push(watcher);
+      } catch {
+        // Not there, or no watches left: SIGHUP still works.
+      }
+    }
+  }
+
+  #soon(again = false): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null;
+        this.reload();
+        if (!again && this.faults.length > 0) this.#soon(true);
+      },
+      again ? LOOK_AGAIN_MS : SETTLE_MS,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const watcher of this.#watchers) watcher.close();
+  }
+}

@@ -1,0 +1,152 @@
+// What the controller tells operators of its devices: the documents of the control interface.
+import { decodeEnrolRequest } from '../protocol/codec.ts';
+import type { Endorsement } from '../protocol/messages.ts';
+import { toHex, toUtf8 } from '../bytes/text.ts';
+import { openStatement } from '../protocol/statement.ts';
+import { RULES } from '../rules/catalogue.ts';
+import type { Rule } from '../rules/rule.ts';
+import type { Finding, Status } from '../rules/finding.ts';
+import { CONDITIONS, conditionOf } from './condition.ts';
+import type { Condition } from './condition.ts';
+import type { ReferenceKeeper } from './reference-keeper.ts';
+import type { CommandRow, DeviceRow, HistoryEntry, Registry, SlotRow } from './registry.ts';
+import type { Settings } from './settings.ts';
+
+/** A finding with what its rule demands and what to do now. */
+export interface FindingView extends Finding {
+  readonly demands: string;
+  readonly now: string;
+}
+
+export interface DeviceView {
+  readonly id: string;
+  readonly label: string | null;
+  /** What operators decided. */
+  readonly state: DeviceRow['state'];
+  /** How it is doing, and what to do now. */
+  readonly condition: Condition;
+  readonly now: string;
+  readonly profile: string;
+  readonly tier: DeviceRow['tier'];
+  readonly online: boolean;
+  /** ms since 1970. */
+  readonly lastSeen: number | null;
+  readonly verdict: {
+    readonly status: Status;
+    readonly assurance: string;
+    readonly at: number;
+    /** When it runs out; null when the profile is not known here. */
+    readonly until: number | null;
+    readonly findings: readonly FindingView[];
+  } | null;
+  /** Newer than the verdict: authentic evidence that could not be accepted. */
+  readonly trouble: {
+    readonly at: number;
+    readonly status: Status;
+    readonly findings: readonly FindingView[];
+  } | null;
+  readonly slots: readonly SlotRow[];
+}
+
+export interface CommandView {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly body: unknown;
+  /** Null until the device has reported its end. */
+  readonly outcome: unknown;
+}
+
+export interface DeviceDetail extends DeviceView {
+  /** How often its evidence was accepted. */
+  readonly generation: number;
+  readonly endorsement: Endorsement | null;
+  /** What was found in its request; while it waits this is what approval looks at. */
+  readonly enrolment: {
+    readonly profile: string;
+    readonly hasEkCertificate: boolean;
+    readonly ekPublic: string;
+    readonly findings: readonly FindingView[];
+  } | null;
+  readonly commands: readonly CommandView[];
+  readonly history: readonly HistoryEntry[];
+}
+
+const HISTORY_LINES = 50;
+const COMMAND_LINES = 20;
+
+export interface ViewParts {
+  readonly settings: Settings;
+  readonly registry: Registry;
+  readonly references: Pick<ReferenceKeeper, 'terms'>;
+  readonly now: () => number;
+}
+
+function findingView(finding: Finding): FindingView {
+  // The registry may hold what a newer version wrote.
+  const rule: Rule | undefined = RULES[finding.rule];
+  return { ...finding, demands: rule?.demands ?? finding.rule, now: rule?.now ?? 'see the release notes of this rule' };
+}
+
+function commandView({ id, createdAt, body, outcome }: CommandRow): CommandView {
+  return { id, createdAt, body: JSON.parse(body), outcome: outcome === null ? null : JSON.parse(outcome) };
+}
+
+export function deviceView(device: DeviceRow, { settings, references, now }: ViewParts): DeviceView {
+  const { id, label, state, profile, tier, online, lastSeen, verdict, trouble, slots } = device;
+  const leaseForMs = references.terms(profile)?.policy.leaseForMs ?? null;
+  const silentAfterMs = settings.file.silentAfterSeconds * 1000;
+  const condition = conditionOf(device, { now: now(), silentAfterMs, leaseForMs });
+  return {
+    id,
+    label,
+    state,
+    condition,
+    now: leaseForMs === null ? `put the profile ${profile} into the controller's profiles` : CONDITIONS[condition],
+    profile,
+    tier,
+    online,
+    lastSeen,
+    verdict:
+      verdict === null
+        ? null
+        : {
+            status: verdict.status,
+            assurance: verdict.assurance,
+            at: verdict.at,
+            until: leaseForMs === null ? null : verdict.at + leaseForMs,
+            findings: verdict.findings.map(findingView),
+          },
+    trouble: trouble === null ? null : { ...trouble, findings: trouble.findings.map(findingView) },
+    slots,
+  };
+}
+
+/** Everything about one device. Errors: StoreError. */
+export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise<DeviceDetail> {
+  const { registry, settings } = parts;
+  const [enrolment, commands, history] = await Promise.all([
+    registry.enrolment(device.id),
+    registry.commands(device.id),
+    registry.history(device.id, HISTORY_LINES),
+  ]);
+  const request = enrolment === null ? null : decodeEnrolRequest(enrolment.request);
+  return {
+    ...deviceView(device, parts),
+    generation: device.row.generation,
+    endorsement:
+      device.endorsement === null
+        ? null
+        : openStatement('endorsement', toUtf8(device.endorsement), settings.trust.resultKeys),
+    enrolment:
+      request === null
+        ? null
+        : {
+            profile: request.profile,
+            hasEkCertificate: request.ekCertificate !== null,
+            ekPublic: toHex(request.ekPublic),
+            findings: (enrolment?.findings ?? []).map(findingView),
+          },
+    commands: commands.slice(-COMMAND_LINES).map(commandView),
+    history,
+  };
+}
