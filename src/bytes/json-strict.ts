@@ -43,7 +43,7 @@ function scan(text: string, limits: JsonLimits): void {
   const open: (Set<string> | null)[] = [];
   let at = 0;
   while (at < text.length) {
-    const char = text[at] ?? '';
+    const char = text.charAt(at);
     if (char === '{' || char === '[') {
       if (open.length >= limits.maxDepth) fail('WIRE_LIMIT', `deeper than ${limits.maxDepth}`, at);
       open.push(char === '{' ? new Set() : null);
@@ -55,11 +55,10 @@ function scan(text: string, limits: JsonLimits): void {
     const end = stringEnd(text, at);
     const keys = open.at(-1);
     if (keys !== undefined && keys !== null && nextToken(text, end) === ':') {
-      const key: unknown = JSON.parse(text.slice(at, end));
-      if (typeof key === 'string') {
-        if (keys.has(key)) fail('WIRE_MALFORMED', `the key ${JSON.stringify(key)} occurs twice`, at);
-        keys.add(key);
-      }
+      // A string by its quotes.
+      const key = JSON.parse(text.slice(at, end)) as string;
+      if (keys.has(key)) fail('WIRE_MALFORMED', `the key ${JSON.stringify(key.slice(0, 64))} occurs twice`, at);
+      keys.add(key);
     }
     at = end;
   }
@@ -82,11 +81,8 @@ export function parseJsonStrict(bytes: Uint8Array, limits: JsonLimits = JSON_LIM
     return JSON.parse(text, assertWellFormed) as unknown;
   } catch (cause) {
     if (cause instanceof WireError) throw cause;
-    throw new WireError(
-      'WIRE_MALFORMED',
-      cause instanceof Error ? cause.message : 'not JSON',
-      { field: 'json', offset: 0 },
-      { cause },
-    );
+    // JSON.parse throws SyntaxError alone.
+    const { message } = cause as SyntaxError;
+    throw new WireError('WIRE_MALFORMED', message, { field: 'json', offset: 0 }, { cause });
   }
 }

@@ -101,7 +101,8 @@ export class QuickCbor {
     if (length === 0 || length > max) this.miss();
     const start = this.#span(length);
     for (let i = start; i < start + length; i++) {
-      const code = this.#bytes[i] ?? 0;
+      // Within the bytes: `span` has seen to it.
+      const code = this.#bytes[i] as number;
       if (code < 0x20 || code > 0x7e) this.miss();
     }
     return this.#text.toString('latin1', start, start + length);

@@ -1,6 +1,6 @@
 // Records of the TCG Canonical Event Log (Information Model 1.0, CBOR encoding) with our one content type.
-import { decodeCbor, encodeCbor } from '../bytes/cbor.ts';
-import type { CborValue } from '../bytes/cbor.ts';
+import { decodeCbor, encodeCbor, MESSAGE_LIMITS } from '../bytes/cbor.ts';
+import type { CborLimits, CborValue } from '../bytes/cbor.ts';
 import { parseShape } from '../bytes/shape.ts';
 import { Reader } from '../bytes/wire.ts';
 import { equalBytes, sha256 } from '../crypto/digest.ts';
@@ -23,13 +23,16 @@ const ALG_SHA256 = 0x0b;
 /** An event PCR before its first event. */
 export const ZERO_PCR: Buffer = Buffer.alloc(32);
 
+/** A slot may differ in as many files as an event names, each with a path as long as the system allows. */
+export const EVENT_LIMITS: CborLimits = { ...MESSAGE_LIMITS, maxBytes: 512 * 1024 };
+
 export function encodeEvent(event: LogEvent): Buffer {
   return encodeCbor(event as unknown as CborValue);
 }
 
 /** Errors: WireError, also for a type or version that we do not know. */
 export function decodeEvent(content: Uint8Array): LogEvent {
-  return parseShape(LogEvent, decodeCbor(content), 'event');
+  return parseShape(LogEvent, decodeCbor(content, EVENT_LIMITS), 'event');
 }
 
 /** A CBOR head: major type (high three bits) with its argument in the shortest form. */

@@ -1,16 +1,16 @@
 // The content of a record as an event: quickly in its usual form, which cel/events.ts defines, else the general way.
-import { decodeCbor } from '../bytes/cbor.ts';
 import { choices, key, QuickCbor } from '../bytes/quick-cbor.ts';
-import { parseShape } from '../bytes/shape.ts';
-import { EPOCH_CHANGES, LogEvent, MAX_DIFFERING } from '../cel/events.ts';
+import { EPOCH_CHANGES, MAX_DIFFERING } from '../cel/events.ts';
 import type {
   AgentStartEvent,
   BootEvent,
   Components,
   DifferingFile,
   ForeignExtensionEvent,
+  LogEvent,
   SlotEvent,
 } from '../cel/events.ts';
+import { decodeEvent } from '../cel/record.ts';
 import type { LogRecord } from './log-reader.ts';
 
 const K = {
@@ -124,13 +124,8 @@ export function quickEvent(from: QuickCbor): LogEvent {
   return from.isAt(K.why) ? quickBoot(from) : quickAgentStart(from);
 }
 
-/** The general way alone. Errors: WireError, also for types and versions that we do not know. */
-export function readEventSlowly(content: Uint8Array): LogEvent {
-  return parseShape(LogEvent, decodeCbor(content), 'event');
-}
-
 /** The events of all records of `log`. Errors: WireError, also for types and versions that we do not know. */
 export function readEvents(log: Uint8Array, records: readonly LogRecord[]): LogEvent[] {
   const from = new QuickCbor(log);
-  return records.map(({ at, content }) => from.within(at, at + content.length, quickEvent) ?? readEventSlowly(content));
+  return records.map(({ at, content }) => from.within(at, at + content.length, quickEvent) ?? decodeEvent(content));
 }

@@ -1,4 +1,5 @@
 // The event log of evidence as records: strict about every byte, because a record that is skipped is a record that lies.
+import { EVENT_LIMITS } from '../cel/record.ts';
 import { WireError } from '../errors.ts';
 
 /** One record. `digest` is 32 bytes as a latin1 string, which hashes and compares several times faster than a Buffer. */
@@ -16,7 +17,7 @@ const RECORD_MAP = 0xa4;
 const DIGEST_HEAD = [0x03, 0xa1, 0x0b, 0x58, 0x20] as const;
 const CONTENT_KEY = [0x18, 0x54] as const;
 const DIGEST_BYTES = 32;
-const MAX_CONTENT = 512 * 1024;
+const MAX_CONTENT = EVENT_LIMITS.maxBytes;
 
 /** Reads shortest-form CBOR heads forward through `bytes`. */
 class Cursor {
