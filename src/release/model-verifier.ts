@@ -77,8 +77,9 @@ function signedByKey({ signing, payload, signature }: OmsBundle, key: KeyObject)
     };
     return { faults: [fault], signer };
   }
-  if (verifyEcdsa(key, pae(IN_TOTO_TYPE, payload), signature)) return { faults: [], signer };
+  // As the reference tool does: a signature that names another key is not this key's, whoever can be shown to have made it.
   const named = signing.hint !== null && signing.hint !== keyHint(key);
+  if (!named && verifyEcdsa(key, pae(IN_TOTO_TYPE, payload), signature)) return { faults: [], signer };
   const fault: ReleaseFault = named
     ? { rule: 'release-signer', expected: `signed with the key of hint ${keyHint(key)}`, found: `hint ${signing.hint}` }
     : { rule: 'release-signature', expected: `the signature of key ${id}`, found: 'not valid' };

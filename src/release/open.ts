@@ -83,9 +83,11 @@ function readSignatureFile(bytes: Uint8Array | null, keys: Keys): Read {
   if ('faults' in read) return read;
   const { signing, payload, signature } = read.bundle;
   const message = pae(IN_TOTO_TYPE, payload);
-  const signedBy = [...keys].filter(([, key]) => verifyEcdsa(key, message, signature)).map(([id]) => id);
   const hint = signing.method === 'key' ? signing.hint : null;
-  const ours = [...keys].find(([, key]) => keyHint(key) === hint)?.[0];
+  // As the reference tool does: a signature that names another key is not this key's.
+  const asked = [...keys].filter(([, key]) => hint === null || keyHint(key) === hint);
+  const signedBy = asked.filter(([, key]) => verifyEcdsa(key, message, signature)).map(([id]) => id);
+  const ours = hint === null ? undefined : asked[0]?.[0];
   const named = ours ?? hint;
   return {
     payload,
