@@ -74,6 +74,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./explain.ts')).explainCommand(),
   },
   {
+    name: 'tpm',
+    summary: 'look at the TPM of this machine, and find what is missing',
+    load: async () => (await import('./tpm.ts')).tpmCommand(),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: async (wholeTree) => (await import('./completion.ts')).completionCommand(wholeTree),

@@ -39,7 +39,8 @@ function withoutPadding(der: Buffer): Buffer {
   return der.subarray(0, 4 + der.readUInt16BE(2));
 }
 
-async function readCertificate(tpm: CommandQueue, index: number): Promise<Buffer | null> {
+/** The certificate in NV at `index`, DER, or null. */
+export async function readCertificate(tpm: CommandQueue, index: number): Promise<Buffer | null> {
   try {
     const publicArea = await nvReadPublic(tpm, index);
     // By the index's own empty auth value: the owner's may be set.

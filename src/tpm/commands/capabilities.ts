@@ -101,3 +101,15 @@ export async function readAlgorithms(tpm: CommandQueue): Promise<number[]> {
   const { data } = await capability(tpm, TPM_CAP.ALGS, 0, (from) => list(entry, MAX_ENTRIES).read(from));
   return data.map(({ algorithm }) => algorithm);
 }
+
+/** TPM_CC of every command the TPM implements, vendor commands left out. TPMA_CC, Part 2, 8.9. */
+export async function readCommands(tpm: CommandQueue): Promise<number[]> {
+  const attributes = await allPages(async (from) => {
+    const { more, data } = await capability(tpm, TPM_CAP.COMMANDS, from, (reader) =>
+      list(u32, MAX_ENTRIES).read(reader),
+    );
+    const last = data.at(-1);
+    return { found: data, next: more && last !== undefined ? (last & 0xffff) + 1 : null };
+  }, 0x11f);
+  return attributes.filter((value) => (value & 0x20000000) === 0).map((value) => value & 0xffff);
+}
