@@ -43,13 +43,14 @@ export const EMPTY_ROW: Omit<SlotRow, 'slot'> = {
 };
 
 export class Device implements AsyncDisposable {
-  readonly stateDir: string = mkdtempSync(join(tmpdir(), 'gate-'));
+  readonly stateDir: string;
   readonly journal: MemoryJournal = new MemoryJournal();
   readonly pool: HashPool;
   #order = 0;
 
-  constructor(pool: HashPool) {
+  constructor(pool: HashPool, stateDir: string = mkdtempSync(join(tmpdir(), 'gate-'))) {
     this.pool = pool;
+    this.stateDir = stateDir;
   }
 
   parts(changes: Partial<StateGateParts> = {}): StateGateParts {

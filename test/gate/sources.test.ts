@@ -1,0 +1,242 @@
+// Where a release may come from, what of it is copied, and what is said when that cannot be done.
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { HashPool } from '../../src/files/hash-pool.ts';
+import { sourceFolder } from '../../src/gate/source.ts';
+import { inboxFolder, noHook, placesOf, releaseFolder, releaseOfTarget } from '../../src/gate/places.ts';
+import type { StepHook } from '../../src/gate/places.ts';
+import { assertSpace, stage } from '../../src/gate/staging.ts';
+import { makeRelease, writeTree } from '../release/publisher.ts';
+import { Device } from './device.ts';
+
+const pool = new HashPool();
+const root = mkdtempSync(join(tmpdir(), 'sources-'));
+const good = await makeRelease(join(root, 'good'), pool);
+afterAll(async () => {
+  rmSync(root, { recursive: true, force: true });
+  await pool[Symbol.asyncDispose]();
+});
+
+const invalid = (words: string): unknown =>
+  expect.objectContaining({ code: 'RELEASE_INVALID', message: expect.stringContaining(words) });
+
+describe('a release comes', () => {
+  test('from the inbox when the command names no source, and leaves it', async () => {
+    await using device = new Device(pool);
+    const { id } = await makeRelease(join(device.stateDir, 'inbox', good.id), pool);
+    expect(id).toBe(good.id);
+    expect(await device.install(id, null)).toMatchObject({ rule: 'done' });
+    expect(device.linked()).toBe(id);
+    expect(device.names('inbox')).toEqual([]);
+  });
+
+  test('from a folder of releases by their ids', async () => {
+    await using device = new Device(pool);
+    const many = mkdtempSync(join(root, 'many-'));
+    await makeRelease(join(many, good.id), pool);
+    expect(await device.install(good.id, many)).toMatchObject({ rule: 'done' });
+    expect(existsSync(join(many, good.id, 'passport.json'))).toBe(true);
+  });
+
+  test('from this device, when it is still there', async () => {
+    await using device = new Device(pool);
+    const next = await makeRelease(mkdtempSync(join(root, 'next-')), pool, { passport: { version: '2.0.0' } });
+    await device.install(good.id, good.folder);
+    await device.install(next.id, next.folder);
+    expect(await device.install(good.id, null)).toMatchObject({ rule: 'done' });
+    expect(await device.row()).toMatchObject({ active: good.id, previous: next.id });
+  });
+
+  test('from a source whose path has a link in it: that is the operator’s word', async () => {
+    await using device = new Device(pool);
+    symlinkSync(root, join(device.stateDir, 'usb'));
+    expect(await device.install(good.id, join(device.stateDir, 'usb', 'good'))).toMatchObject({ rule: 'done' });
+  });
+
+  test('again into the same slot, and then nothing changes', async () => {
+    await using device = new Device(pool);
+    await device.install(good.id, good.folder);
+    const inode = lstatSync(join(device.stateDir, 'releases', good.id)).ino;
+    expect(await device.install(good.id, good.folder)).toMatchObject({ rule: 'done' });
+    expect(lstatSync(join(device.stateDir, 'releases', good.id)).ino).toBe(inode);
+    expect(await device.row()).toMatchObject({ active: good.id, previous: null });
+  });
+
+  test('into two slots, and is kept until none of them has it', async () => {
+    await using device = new Device(pool);
+    const signs = { modelId: 'sign-reader', slotRole: 'reading' };
+    const releases = [];
+    for (const version of ['1.0.0', '2.0.0', '3.0.0']) {
+      releases.push(await makeRelease(mkdtempSync(join(root, 's-')), pool, { passport: { ...signs, version } }));
+    }
+    await device.install(good.id, good.folder);
+    for (const { id, folder } of releases) await device.install(id, folder, { slot: 'signs' });
+    expect(device.names('releases')).toEqual([good.id, ...releases.slice(1).map((one) => one.id)].toSorted());
+    expect(device.linked()).toBe(good.id);
+  });
+});
+
+describe('a source is not taken', () => {
+  test.each(['https://example.org/r', 'releases/x', '', 'file:///tmp'])(
+    'that is %j, and it is said what is',
+    async (source) => {
+      await using device = new Device(pool);
+      await expect(device.install(good.id, source)).rejects.toEqual(invalid('an absolute path on the device'));
+    },
+  );
+
+  test('where there is no release', async () => {
+    await using device = new Device(pool);
+    await expect(device.install(good.id, root)).rejects.toEqual(invalid('there is no release in'));
+    await expect(device.install(good.id, null)).rejects.toEqual(invalid('inbox'));
+    writeFileSync(join(root, 'file'), 'x');
+    await expect(device.install(good.id, join(root, 'file'))).rejects.toEqual(invalid('there is no release in'));
+  });
+
+  test('that is a link to a release under the name of one', async () => {
+    await using device = new Device(pool);
+    mkdirSync(join(device.stateDir, 'inbox'));
+    symlinkSync(good.folder, join(device.stateDir, 'inbox', good.id));
+    await expect(device.install(good.id, null)).rejects.toEqual(invalid('there is no release in'));
+  });
+
+  test('whose signed files are links, too long or no files', async () => {
+    await using device = new Device(pool);
+    const bend = async (change: (folder: string) => void): Promise<unknown> => {
+      const made = await makeRelease(mkdtempSync(join(root, 'bent-')), pool);
+      change(made.folder);
+      return device.install(made.id, made.folder);
+    };
+    const linked = bend((folder) => {
+      renameSync(join(folder, 'passport.json'), join(folder, 'elsewhere'));
+      symlinkSync('elsewhere', join(folder, 'passport.json'));
+    });
+    await expect(linked).rejects.toEqual(invalid('passport.json cannot be read'));
+    const long = bend((folder) => {
+      truncateSync(join(folder, 'passport.json'), 1024 * 1024);
+    });
+    await expect(long).rejects.toEqual(invalid('is longer than'));
+    const folder = bend((at) => {
+      rmSync(join(at, 'model.sig'));
+      mkdirSync(join(at, 'model.sig'));
+    });
+    await expect(folder).rejects.toEqual(invalid('is not a regular file'));
+    expect(device.linked()).toBeNull();
+  });
+
+  test('into a slot that the profile does not have: that is a bug of the caller', async () => {
+    await using device = new Device(pool);
+    await expect(device.install(good.id, good.folder, { slot: 'nowhere' })).rejects.toThrow(RangeError);
+  });
+});
+
+describe('what is copied', () => {
+  const staging = async (device: Device, step: StepHook, files = [{ path: 'a/f', size: 1 }]): Promise<string> => {
+    const places = placesOf(device.stateDir);
+    mkdirSync(places.releases, { recursive: true });
+    const model = join(device.stateDir, 'source');
+    writeTree(model, { 'a/f': 'x' });
+    const bytes = Buffer.from('{}');
+    return stage({ places, id: good.id, model, files, sig: bytes, passport: bytes, step });
+  };
+
+  test('is what was listed, for nobody to write', async () => {
+    await using device = new Device(pool);
+    const staged = await staging(device, noHook);
+    expect(lstatSync(join(staged, 'model/a/f')).mode & 0o777).toBe(0o444);
+    expect(lstatSync(join(staged, 'model/a')).mode & 0o777).toBe(0o555);
+    chmodSync(staged, 0o755);
+  });
+
+  test('never comes through a folder that became a link after the listing', async () => {
+    await using device = new Device(pool);
+    const swap = (name: string): void => {
+      if (name !== 'copy files') return;
+      const source = join(device.stateDir, 'source');
+      renameSync(join(source, 'a'), join(device.stateDir, 'b'));
+      symlinkSync('../b', join(source, 'a'));
+    };
+    await expect(staging(device, swap)).rejects.toEqual(invalid('is not a regular file of the release'));
+    expect(device.names('releases')).toEqual([]);
+  });
+
+  test('never comes from a link, a pipe or a file that grows', async () => {
+    await using device = new Device(pool);
+    const file = join(device.stateDir, 'source/a/f');
+    const replace = (make: () => void) => (name: string) => {
+      if (name !== 'copy files') return;
+      rmSync(file, { recursive: true });
+      make();
+    };
+    const link = replace(() => {
+      symlinkSync('/etc/hostname', file);
+    });
+    await expect(staging(device, link)).rejects.toEqual(invalid('cannot be read'));
+    rmSync(file);
+    const folder = replace(() => {
+      mkdirSync(file);
+    });
+    await expect(staging(device, folder)).rejects.toEqual(invalid('is not a regular file'));
+    rmSync(file, { recursive: true });
+    const longer = replace(() => {
+      writeFileSync(file, 'more than was announced');
+    });
+    await expect(staging(device, longer)).rejects.toEqual(invalid('grows while it is copied'));
+    expect(device.names('releases')).toEqual([]);
+  });
+
+  test('fits on the disk before the first byte is copied', async () => {
+    await expect(assertSpace(root, [{ path: 'f', size: 2 ** 52 }], 0)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(assertSpace(root, [{ path: 'f', size: 1 }], 1)).resolves.toBeUndefined();
+  });
+
+  test('and changes between its copy and its check is refused, and nothing of it stays', async () => {
+    await using device = new Device(pool);
+    const step: StepHook = (name) => {
+      if (name !== 'read the copy') return;
+      const [staged = ''] = device.names('releases');
+      const file = join(device.stateDir, 'releases', staged, 'model/classifier.onnx');
+      chmodSync(file, 0o644);
+      writeFileSync(file, 'other weights');
+    };
+    const outcome = await device.install(good.id, good.folder, { changes: { step } });
+    expect(outcome).toMatchObject({ kind: 'refused', rule: 'release-file-changed' });
+    expect(device.names('releases')).toEqual([]);
+    expect(device.linked()).toBeNull();
+  });
+
+  test('and cannot be read again is cleared away', async () => {
+    await using device = new Device(pool);
+    const closed = new HashPool();
+    await closed[Symbol.asyncDispose]();
+    await expect(device.install(good.id, good.folder, { changes: { pool: closed } })).rejects.toMatchObject({
+      code: 'MEASURE_FAILED',
+    });
+    expect(device.names('releases')).toEqual([]);
+  });
+});
+
+test('a release id is 64 hex digits wherever a path is made of it', async () => {
+  for (const id of ['..', 'AB'.repeat(32), `${'ab'.repeat(32)}/`]) {
+    expect(() => releaseFolder('/s', id)).toThrow(RangeError);
+    expect(() => inboxFolder('/s', id)).toThrow(RangeError);
+    await expect(sourceFolder('/s', id, null)).rejects.toThrow(RangeError);
+  }
+  expect(releaseOfTarget(`../releases/${good.id}`)).toBe(good.id);
+  for (const target of [good.id, `../releases/${good.id}/..`, '../releases/..', `/releases/${good.id}`]) {
+    expect(releaseOfTarget(target)).toBeNull();
+  }
+});
