@@ -18,6 +18,7 @@ const config: ViteUserConfig = defineConfig({
     root: new URL('..', import.meta.url).pathname,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    setupFiles: [new URL('run/announce.ts', import.meta.url).pathname],
     pool: 'forks',
     maxWorkers: 2,
     projects: [

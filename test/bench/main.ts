@@ -31,12 +31,13 @@ const rounds = values.quick ? 5 : 9;
 const root = await mkdtemp(join(tmpdir(), 'bench-'));
 const figures: Figure[] = [];
 try {
-  for (const { name, run } of BENCHES) {
+  for (const bench of BENCHES) {
+    const { name } = bench;
     if (values.only.length > 0 && !values.only.includes(name)) continue;
     process.stderr.write(`bench: ${name} …\n`);
     const dir = join(root, name);
     await mkdir(dir);
-    figures.push(...(await run({ quick: values.quick, rounds, dir })));
+    figures.push(...(await bench.run({ quick: values.quick, rounds, dir })));
     await rm(dir, { recursive: true, force: true });
   }
 } finally {

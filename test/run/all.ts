@@ -1,21 +1,55 @@
 // `npm test`: every check and every test, in order, all of them even when one fails. `npm test -- PATH…` runs only those tests.
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Stage, summarise, summaryLines, type TestReport } from './summary.ts';
+import { watch, WATCH_VARIABLE } from './watchdog.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const bin = join(root, 'node_modules', '.bin');
 
-async function runStage(name: string, args: readonly string[]): Promise<Stage> {
+const folder = await mkdtemp(join(tmpdir(), 'touchstone-test-'));
+const watched = join(folder, 'watched');
+await mkdir(watched);
+
+/** Far more than the slowest file needs on a slow machine. */
+const FILE_LIMIT_MS = 300_000;
+const LOOK_EVERY_MS = 2000;
+
+async function runStage(
+  name: string,
+  args: readonly string[],
+  started?: (child: ChildProcess) => void,
+): Promise<Stage> {
   process.stdout.write(`\n── ${[name, ...args].join(' ')}\n`);
-  const started = performance.now();
+  const began = performance.now();
   // No stdin: nothing may ask a question.
-  const child = spawn(join(bin, name), args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(join(bin, name), args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, [WATCH_VARIABLE]: watched },
+  });
+  started?.(child);
   const [code] = (await once(child, 'exit')) as [number | null];
-  return { name, seconds: (performance.now() - started) / 1000, ok: code === 0 };
+  return { name, seconds: (performance.now() - began) / 1000, ok: code === 0 };
+}
+
+/** Every test file, under the eyes of the watchdog. */
+async function runTests(args: readonly string[]): Promise<{ stage: Stage; hung: string[] }> {
+  const hung: string[] = [];
+  let watchdog: { stop(): void } | undefined;
+  const stage = await runStage('vitest', args, ({ pid }) => {
+    if (pid === undefined) return;
+    const onEnded = (file: string): void => {
+      hung.push(`ended after ${FILE_LIMIT_MS / 1000} s: ${file}`);
+    };
+    watchdog = watch({ folder: watched, root: pid, limitMs: FILE_LIMIT_MS, everyMs: LOOK_EVERY_MS, onEnded });
+  });
+  watchdog?.stop();
+  return { stage, hung };
 }
 
 async function readReport(path: string): Promise<TestReport | undefined> {
@@ -27,7 +61,6 @@ async function readReport(path: string): Promise<TestReport | undefined> {
 }
 
 const only = process.argv.slice(2);
-const folder = await mkdtemp(join(tmpdir(), 'touchstone-test-'));
 const reportPath = join(folder, 'report.json');
 const stages: Stage[] = [];
 if (only.length === 0) {
@@ -39,8 +72,9 @@ if (only.length === 0) {
   );
 }
 const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
-stages.push(await runStage('vitest', ['run', '--config', 'test/vitest.config.ts', ...reporters, ...only]));
+const { stage, hung } = await runTests(['run', '--config', 'test/vitest.config.ts', ...reporters, ...only]);
+stages.push(stage);
 const summary = summarise(stages, await readReport(reportPath));
 await rm(folder, { recursive: true, force: true });
-process.stdout.write(`\n${summaryLines(stages, summary).join('\n')}\n`);
+process.stdout.write(`\n${[...hung, ...summaryLines(stages, summary)].join('\n')}\n`);
 process.exitCode = summary.failed === 0 ? 0 : 1;
