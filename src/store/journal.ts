@@ -55,7 +55,10 @@ export interface Lease {
   readonly status: string;
 }
 
-/** Errors of every method: StoreError. Every method that returns has made its change durable (WAL, synchronous FULL). */
+/**
+ * Errors of every method: StoreError. Every method that returns has made its change durable (WAL, synchronous FULL), but for
+ * `closeIntent`: its change becomes durable with the next one.
+ */
 export interface Journal extends AsyncDisposable {
   head(): Promise<LogHead | null>;
   /** Starts a log for a new epoch, empty or with its first record; forgets the old log's records, any intent and what was set aside. */
@@ -65,7 +68,10 @@ export interface Journal extends AsyncDisposable {
   /** Makes the intent durable; answers its sequence number. There must be none open. `record` is the encoded CEL record. `from` aside: it is
    * the one that was set aside, which thereby no longer waits. */
   openIntent(record: Buffer, digest: Buffer, from?: 'new' | 'aside'): Promise<number>;
-  /** The intent's extend has run: the record is part of the log. `pcr` is the new replay value. */
+  /**
+   * The intent's extend has run: the record is part of the log. `pcr` is the new replay value. A power cut may open the intent again,
+   * which does no harm: the PCR tells that its extend has run.
+   */
   closeIntent(seq: number, pcr: Buffer): Promise<void>;
   /** Forgets the open intent, whose extend certainly did not run in this log and is not to be repeated. */
   dropIntent(seq: number): Promise<void>;

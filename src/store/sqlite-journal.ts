@@ -152,9 +152,15 @@ export class SqliteJournal implements JournalSync {
   openIntent: JournalSync['openIntent'] = (record, digest, from) =>
     this.#change(() => this.#log.openIntent(record, digest, from));
   closeIntent: JournalSync['closeIntent'] = (seq, pcr) => {
-    this.#change(() => {
-      this.#log.closeIntent(seq, pcr);
-    });
+    // Not waited for: a done that is lost again leaves its intent open, and the PCR says what became of that.
+    this.#db.pragma('synchronous = NORMAL');
+    try {
+      this.#change(() => {
+        this.#log.closeIntent(seq, pcr);
+      });
+    } finally {
+      this.#db.pragma('synchronous = FULL');
+    }
   };
   dropIntent: JournalSync['dropIntent'] = (seq) => {
     this.#change(() => {
