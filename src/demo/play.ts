@@ -16,6 +16,8 @@ export interface Step {
   readonly command: string;
   /** What must be seen. */
   readonly expected: string;
+  /** Without it nothing after it makes sense: the play ends when it is not as expected. */
+  readonly essential?: true;
   play(): Promise<Seen>;
 }
 
@@ -45,14 +47,16 @@ export async function play(
     const played = { title, command, expected, seen, ms: monotonic() - start };
     all.push(played);
     told.after(played, index + 1);
+    if (step.essential === true && !seen.ok) break;
   }
   return all;
 }
 
 /** `12 of 12 steps as expected`, or which were not. */
-export function verdict(played: readonly Played[]): { ok: boolean; words: string } {
+export function verdict(played: readonly Played[], steps: number): { ok: boolean; words: string } {
   const wrong = played.flatMap((one, index) => (one.seen.ok ? [] : [`${index + 1} (${one.title})`]));
-  const words = `${played.length - wrong.length} of ${played.length} steps as expected`;
+  if (played.length < steps) wrong.push(`${played.length + 1} to ${steps}, which were not played`);
+  const words = `${played.filter((one) => one.seen.ok).length} of ${steps} steps as expected`;
   return {
     ok: wrong.length === 0,
     words: wrong.length === 0 ? words : `${words}; not as expected: ${wrong.join(', ')}`,

@@ -1,0 +1,319 @@
+// The demo's story: what the product exists for, each step judged by what was really seen.
+import { cp, link, mkdir, readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { WEIGHTS_BYTES, makeModelFolder, writeWeights } from './model-folder.ts';
+import type { Step } from './play.ts';
+import { replayed } from './replay.ts';
+import { runClassifier } from './run-model.ts';
+import { SLOT } from './theatre.ts';
+import type { Shown, Theatre } from './theatre.ts';
+
+type Device = Shown['device'];
+
+const rulesOf = ({ verdict }: Device): string[] => [...new Set(verdict?.findings.map((one) => one.rule))].toSorted();
+const only = (device: Device, ...rules: readonly string[]): boolean =>
+  rulesOf(device).join() === rules.toSorted().join();
+
+/** `warning (A0): tier-software`. */
+function verdictWords(device: Device): string {
+  const { verdict } = device;
+  return verdict === null
+    ? 'no verdict yet'
+    : `${verdict.status} (${verdict.assurance}): ${rulesOf(device).join(', ')}`;
+}
+
+const holds =
+  (release: string) =>
+  (device: Device): boolean =>
+    device.slots.some((slot) => slot.slot === SLOT && slot.release === release);
+
+/** Everything is as the owner signed it; only the TPM is a software TPM, and the product says so. */
+const asExpected = (device: Device): boolean => device.verdict?.status === 'warning' && only(device, 'tier-software');
+
+/** Changes one byte in the middle of a file, also of one that is not writable: root on the device can do that. */
+async function flipByte(file: string): Promise<void> {
+  const bytes = await readFile(file);
+  const at = Math.floor(bytes.length / 2);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  await writeFile(`${file}.flipped`, bytes);
+  await rm(file);
+  await link(`${file}.flipped`, file);
+  await rm(`${file}.flipped`);
+}
+
+/** Waits until process `pid` has `file` open, as it does while it reads it; false when that does not happen within 15 s. */
+async function isRead(pid: number, file: string): Promise<boolean> {
+  const target = await realpath(file);
+  for (const end = performance.now() + 15_000; performance.now() < end; await delay(2)) {
+    for (const fd of await readdir(`/proc/${pid}/fd`)) {
+      // It may be closed already.
+      if ((await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')) === target) return true;
+    }
+  }
+  return false;
+}
+
+interface Releases {
+  one: string;
+  two: string;
+  three: string;
+  misplaced: string;
+}
+
+/** `name`: a copy of a release folder in which `change` was done. */
+async function spoiled(
+  theatre: Theatre,
+  from: string,
+  name: string,
+  change: (dir: string) => Promise<void>,
+): Promise<string> {
+  const dir = theatre.stage.path('spoiled', name);
+  await mkdir(theatre.stage.path('spoiled'), { recursive: true });
+  await cp(theatre.stage.path('releases', from), dir, { recursive: true });
+  await change(dir);
+  return dir;
+}
+
+/** A step in which the device must refuse `from` by `rule` and go on with what it runs. */
+function refusal(
+  theatre: Theatre,
+  releases: Releases,
+  about: {
+    readonly title: string;
+    readonly rule: string;
+    readonly id: () => string;
+    readonly from?: () => Promise<string>;
+  },
+): Step {
+  return {
+    title: about.title,
+    command: `touchstone upgrade DEVICE --release ${about.from === undefined ? 'ID' : 'ID --source FOLDER'}`,
+    expected: `refused: ${about.rule}; the running model untouched`,
+    play: async () => {
+      // First made, then named: the id is known only then.
+      const from = await about.from?.();
+      const ran = await theatre.upgrade(about.id(), from);
+      const device = await theatre.show();
+      const named = ran.stdout.includes(`"${about.rule}"`) || ran.stdout.includes(`${about.rule}:`);
+      const still = holds(releases.two)(device);
+      const loadable = (await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code === 0;
+      const saw = named ? `refused: ${about.rule}` : `no refusal by ${about.rule}`;
+      return {
+        ok: ran.code === 1 && named && still && loadable,
+        saw: `${saw}; exit code ${ran.code}; ${still && loadable ? 'release 2 still runs' : 'the running model changed'}`,
+        more: ran.stdout.split('\n').slice(0, 40),
+      };
+    },
+  };
+}
+
+export function steps(theatre: Theatre): Step[] {
+  const { stage } = theatre;
+  const releases: Releases = { one: '', two: '', three: '', misplaced: '' };
+  let backup = Buffer.alloc(0);
+  const model = (): string => join(theatre.modelFile, 'classifier.onnx');
+  const make = async (name: string, version: string, securityVersion: number, role?: string): Promise<string> => {
+    await makeModelFolder(stage.path('models', name), { seed: name, version, weights: stage.path('weights.bin') });
+    return theatre.makeRelease(name, { version, securityVersion, ...(role === undefined ? {} : { role }) });
+  };
+  const installed = async (id: string): Promise<{ ok: boolean; saw: string }> => {
+    const ran = await theatre.upgrade(id);
+    const device = await theatre.until('the release attested', (one) => holds(id)(one) && asExpected(one));
+    return { ok: ran.code === 0, saw: `upgrade ended with ${ran.code}; ${verdictWords(device)}` };
+  };
+  return [
+    {
+      title: 'A fleet is made: keys, fleet.json, configuration of controller and broker',
+      command: 'touchstone fleet init --out fleet',
+      expected: 'root keys offline, two configurations, a fleet.json for the firmware',
+      essential: true,
+      play: async () => {
+        await theatre.makeFleet();
+        await theatre.startBroker();
+        await theatre.startController();
+        const fleet = JSON.parse(await readFile(stage.path('fleet', 'device', 'fleet.json'), 'utf8')) as {
+          fleetId: string;
+        };
+        return { ok: true, saw: `fleet ${fleet.fleetId}; broker and controller run` };
+      },
+    },
+    {
+      title: 'A device with a TPM starts and asks to join; the operator approves it',
+      command: 'touchstone agent … · touchstone device approve DEVICE',
+      expected: 'pending until approved; its two keys proven to be of one TPM',
+      essential: true,
+      play: async () => {
+        await theatre.powerOn();
+        await theatre.controller.says(/asks to enrol/);
+        const before = (await theatre.show()).state;
+        await theatre.must('device', 'approve', theatre.deviceId, '--state', theatre.controllerState);
+        await theatre.agent.says(/answering challenges/);
+        const after = (await theatre.show()).state;
+        return {
+          ok: before === 'pending' && after === 'approved',
+          saw: `${before}, then ${after}: ${theatre.deviceId}`,
+        };
+      },
+    },
+    {
+      title: 'The publisher signs release 1: an ONNX model and 256 MiB of weights',
+      command: 'touchstone release make MODEL --key … --out RELEASE',
+      expected: 'a model signature that any OpenSSF tool verifies, and a passport',
+      essential: true,
+      play: async () => {
+        await writeWeights(stage.path('weights.bin'), WEIGHTS_BYTES, 'touchstone demo');
+        releases.one = await make('one', '1.0.0', 1);
+        await theatre.addRelease('one');
+        const key = stage.path('fleet', 'publisher', 'publisher.pub.pem');
+        const verified = await theatre.cli(
+          'verify',
+          stage.path('releases', 'one', 'model'),
+          '--key',
+          key,
+          '--signature',
+          stage.path('releases', 'one', 'model.sig'),
+        );
+        return {
+          ok: verified.code === 0,
+          saw: `release ${releases.one.slice(0, 12)}; touchstone verify ended with ${verified.code}`,
+        };
+      },
+    },
+    {
+      title: 'The device installs it, measures it into its TPM and proves it',
+      command: 'touchstone upgrade DEVICE --release ID',
+      expected: 'warning: software trust only, everything else as expected',
+      essential: true,
+      play: async () => installed(releases.one),
+    },
+    {
+      title: 'A program on the device asks first, then runs the model in a real ONNX runtime',
+      command: `touchstone status ${SLOT} && inference`,
+      expected: 'status 0, and three probabilities that add up to 1',
+      play: async () => {
+        const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState);
+        const numbers = await runClassifier(model(), [0.1, 0.2, 0.3, 0.4]);
+        const sum = numbers.reduce((a, b) => a + b, 0);
+        const shown = numbers.map((one) => one.toFixed(3)).join(', ');
+        return { ok: status.code === 0 && Math.abs(sum - 1) < 1e-3, saw: `status ${status.code}; ${shown}` };
+      },
+    },
+    {
+      title: 'Somebody with root on the device changes one byte of the model',
+      command: '(one bit of classifier.onnx)',
+      expected: 'contraindicated, naming the file and both digests; the model may not be loaded',
+      play: async () => {
+        backup = await readFile(model());
+        await flipByte(model());
+        const device = await theatre.until('contraindicated', ({ verdict }) => verdict?.status === 'contraindicated');
+        const finding = device.verdict?.findings.find((one) => one.rule === 'model-bytes');
+        const digests = `${finding?.expected ?? ''} ${finding?.found ?? ''}`.match(/[0-9a-f]{64}/g) ?? [];
+        const named = `${finding?.expected ?? ''}${finding?.found ?? ''}`.includes('classifier.onnx');
+        const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState);
+        return {
+          ok: named && new Set(digests).size === 2 && status.code === 1,
+          saw: `${verdictWords(device)}; status ${status.code}`,
+          more: finding === undefined ? [] : [`expected ${finding.expected}`, `found ${finding.found}`],
+        };
+      },
+    },
+    {
+      title: 'The byte is put back: right now, but wrong earlier in this boot, and the TPM cannot forget',
+      command: '(the file restored)',
+      expected: 'warning: changed-since-boot',
+      play: async () => {
+        await rm(model());
+        await writeFile(model(), backup);
+        const device = await theatre.until('changed-since-boot', (one) =>
+          only(one, 'changed-since-boot', 'tier-software'),
+        );
+        return { ok: device.verdict?.status === 'warning', saw: verdictWords(device) };
+      },
+    },
+    {
+      title: 'A signed upgrade: release 2, security version 2',
+      command: 'touchstone release make … · touchstone upgrade DEVICE --release ID',
+      expected: 'accepted, switched at once, measured and attested',
+      play: async () => {
+        releases.two = await make('two', '2.0.0', 2);
+        await theatre.addRelease('two');
+        const ran = await theatre.upgrade(releases.two);
+        const device = await theatre.until(
+          'release 2 attested',
+          (one) => holds(releases.two)(one) && one.verdict?.status === 'warning',
+        );
+        return {
+          ok: ran.code === 0 && only(device, 'changed-since-boot', 'tier-software'),
+          saw: `upgrade ended with ${ran.code}; ${verdictWords(device)}`,
+        };
+      },
+    },
+    refusal(theatre, releases, {
+      title: 'An upgrade whose signatures were removed',
+      rule: 'release-unsigned',
+      id: () => releases.three,
+      from: async () => {
+        releases.three = await make('three', '3.0.0', 2);
+        await theatre.addRelease('three');
+        return spoiled(theatre, 'three', 'unsigned', async (dir) => {
+          await rm(join(dir, 'model.sig'));
+          await rm(join(dir, 'passport.json'));
+        });
+      },
+    }),
+    refusal(theatre, releases, {
+      title: 'A signed upgrade in which one byte was changed on the way',
+      rule: 'release-file-changed',
+      id: () => releases.three,
+      from: async () =>
+        spoiled(theatre, 'three', 'tampered', async (dir) => flipByte(join(dir, 'model', 'classifier.onnx'))),
+    }),
+    refusal(theatre, releases, {
+      title: 'An older release, still well signed: security version 1 over 2',
+      rule: 'release-older',
+      id: () => releases.one,
+    }),
+    refusal(theatre, releases, {
+      title: 'A well signed release that was made for another place',
+      rule: 'release-slot-role',
+      id: () => releases.misplaced,
+      from: async () => {
+        releases.misplaced = await make('misplaced', '2.1.0', 2, 'plate-reader');
+        await theatre.addRelease('misplaced');
+        return stage.path('releases', 'misplaced');
+      },
+    }),
+    {
+      title: 'The owner of the broker sends evidence again that was accepted before',
+      command: '(a recorded message, published once more)',
+      expected: 'not accepted: the verdict and its number stay as they are',
+      play: async () => replayed(theatre),
+    },
+    {
+      title: 'The power is cut in the middle of a measurement: agent and TPM are killed',
+      command: '(SIGKILL)',
+      expected: 'back with one loadable signed model, and a log that explains the PCRs',
+      play: async () => {
+        const before = (await theatre.show()).verdict?.at ?? 0;
+        const file = join(theatre.modelFile, 'weights.bin');
+        const measuring = await isRead(theatre.agent.pid, file);
+        await theatre.cutPower();
+        await theatre.powerOn();
+        const line = await theatre.agent.says(/agent \S+ of device \S+ started/);
+        const device = await theatre.until(
+          'attested again',
+          (one) => asExpected(one) && (one.verdict?.at ?? 0) > before && holds(releases.two)(one),
+        );
+        const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState);
+        const why = /\((.*)\)/.exec(line)?.[1] ?? '';
+        // The TPM itself cannot always tell a cut from a start that was asked for; that its agent was killed is certain.
+        const explained = /^(?:power-cut|rebooted); before: killed$/.test(why);
+        return {
+          ok: measuring && status.code === 0 && explained,
+          saw: `${why}; ${verdictWords(device)}; status ${status.code}`,
+        };
+      },
+    },
+  ];
+}
