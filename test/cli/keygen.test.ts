@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Scratch, touchstone, touchstoneJson } from '../support/binary.ts';
+import { quickly, quicklyJson, Scratch, touchstone, touchstoneJson } from '../support/binary.ts';
 
 let scratch: Scratch;
 
@@ -84,7 +84,7 @@ describe('a key file that cannot be used', () => {
     const file = scratch.path(`${title}.pem`);
     await scratch.write({ [`${title}.pem`]: content });
     await chmod(file, 0o600);
-    const { code, stderr, document } = await touchstoneJson(['sign', scratch.path('model'), '--key', file]);
+    const { code, stderr, document } = await quicklyJson(['sign', scratch.path('model'), '--key', file]);
     expect({ code, document }).toMatchObject({ code: 3, document: { error: { code: 'KEY_INVALID' } } });
     expect(stderr).toContain(said);
     // Nothing of what the file holds is repeated.
@@ -92,7 +92,7 @@ describe('a key file that cannot be used', () => {
   });
 
   test('that is not there says so', async () => {
-    const { code, stderr } = await touchstone(['sign', scratch.path('model'), '--key', scratch.path('nowhere.pem')]);
+    const { code, stderr } = await quickly(['sign', scratch.path('model'), '--key', scratch.path('nowhere.pem')]);
     expect(code).toBe(3);
     expect(stderr).toContain('cannot read');
   });
@@ -104,7 +104,7 @@ describe('a key file that cannot be used', () => {
     ['a certificate', '-----BEGIN CERTIFICATE-----\n', 'use --certificate-chain'],
   ])('for verifying: %s', async (title, content, said) => {
     await scratch.write({ [`${title}.pub`]: content });
-    const { code, stderr } = await touchstone(['verify', scratch.path('model'), '--key', scratch.path(`${title}.pub`)]);
+    const { code, stderr } = await quickly(['verify', scratch.path('model'), '--key', scratch.path(`${title}.pub`)]);
     expect(code).toBe(3);
     expect(stderr).toContain(said);
   });
@@ -112,7 +112,7 @@ describe('a key file that cannot be used', () => {
   test('and one that others may read is used, with a word about it', async () => {
     await scratch.write({ 'open.pem': pem(good.privateKey, 'pkcs8') });
     await chmod(scratch.path('open.pem'), 0o644);
-    const { code, stderr } = await touchstone(['sign', scratch.path('model'), '--key', scratch.path('open.pem')]);
+    const { code, stderr } = await quickly(['sign', scratch.path('model'), '--key', scratch.path('open.pem')]);
     expect(code).toBe(0);
     expect(stderr).toContain('chmod 600');
   });

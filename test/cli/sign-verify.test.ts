@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFile, mkdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pae } from '../../src/crypto/dsse.ts';
-import { Scratch, touchstone, touchstoneJson } from '../support/binary.ts';
+import { quickly, quicklyJson, Scratch, touchstone } from '../support/binary.ts';
 
 interface Verified {
   readonly trusted: boolean;
@@ -26,7 +26,7 @@ let model = '';
 
 beforeEach(async () => {
   scratch = await Scratch.make();
-  await touchstone(['keygen', '--out', scratch.path('keys')]);
+  await quickly(['keygen', '--out', scratch.path('keys')]);
   [key, pub, model] = [
     scratch.path('keys/publisher.key.pem'),
     scratch.path('keys/publisher.pub.pem'),
@@ -38,12 +38,12 @@ beforeEach(async () => {
 afterEach(async () => scratch[Symbol.asyncDispose]());
 
 async function sign(...more: string[]): Promise<void> {
-  const { code, stderr } = await touchstone(['sign', model, '--key', key, ...more]);
+  const { code, stderr } = await quickly(['sign', model, '--key', key, ...more]);
   if (code !== 0) throw new Error(stderr);
 }
 
 async function verify(...more: string[]): Promise<{ code: number | null; document: Verified; stderr: string }> {
-  const called = await touchstoneJson(['verify', model, '--key', pub, ...more]);
+  const called = await quicklyJson(['verify', model, '--key', pub, ...more]);
   return { ...called, document: called.document as Verified };
 }
 
@@ -94,7 +94,7 @@ describe('a signed model', () => {
   });
 
   test('tells its document by stable names', async () => {
-    const { document } = await touchstoneJson(['sign', model, '--key', key, '--ignore', 'empty']);
+    const { document } = await quicklyJson(['sign', model, '--key', key, '--ignore', 'empty']);
     expect(Object.keys(document as object)).toEqual([
       'model',
       'signature',
@@ -171,8 +171,8 @@ describe('a model that is not as signed is refused by the rule', () => {
   });
 
   test('release-signer and release-signature: by another key, or with a signature that does not fit', async () => {
-    await touchstone(['keygen', '--out', scratch.path('keys'), '--name', 'other']);
-    await touchstone(['sign', model, '--key', scratch.path('keys/other.key.pem')]);
+    await quickly(['keygen', '--out', scratch.path('keys'), '--name', 'other']);
+    await quickly(['sign', model, '--key', scratch.path('keys/other.key.pem')]);
     expect(await rules()).toEqual(['release-signer']);
     await sign();
     const file = scratch.path('model/model.sig');
@@ -205,18 +205,18 @@ describe('a model that is not as signed is refused by the rule', () => {
 describe('signing refuses', () => {
   test('a link inside of the model, and an empty one', async () => {
     await symlink('weights.bin', scratch.path('model/link'));
-    expect((await touchstone(['sign', model, '--key', key])).code).toBe(3);
+    expect((await quickly(['sign', model, '--key', key])).code).toBe(3);
     await mkdir(scratch.path('nothing'));
-    expect((await touchstone(['sign', scratch.path('nothing'), '--key', key])).code).toBe(3);
-    expect((await touchstone(['sign', scratch.path('nowhere'), '--key', key])).code).toBe(3);
+    expect((await quickly(['sign', scratch.path('nothing'), '--key', key])).code).toBe(3);
+    expect((await quickly(['sign', scratch.path('nowhere'), '--key', key])).code).toBe(3);
   });
 
   test('to write over a file that is no signature, or that signs another file', async () => {
-    const over = await touchstone(['sign', model, '--key', key, '--signature', scratch.path('keys/publisher.pub.pem')]);
+    const over = await quickly(['sign', model, '--key', key, '--signature', scratch.path('keys/publisher.pub.pem')]);
     expect(over.code).toBe(3);
     expect(await readFile(pub, 'utf8')).toContain('PUBLIC KEY');
-    await touchstone(['sign', scratch.path('model/weights.bin'), '--key', key]);
-    const other = await touchstone(['sign', scratch.path('model/empty'), '--key', key]);
+    await quickly(['sign', scratch.path('model/weights.bin'), '--key', key]);
+    const other = await quickly(['sign', scratch.path('model/empty'), '--key', key]);
     expect(other.code).toBe(3);
     expect(other.stderr).toContain('signs weights.bin');
   });
@@ -230,13 +230,13 @@ describe('signing refuses', () => {
     [['--method', 'tar']],
     [['--no-signature']],
   ])('wrong usage: %j', async (options) => {
-    expect((await touchstone(['sign', model, '--key', key, ...options])).code).toBe(2);
+    expect((await quickly(['sign', model, '--key', key, ...options])).code).toBe(2);
     await expect(stat(scratch.path('model/model.sig'))).rejects.toThrow('ENOENT');
   });
 
   test('to sign a key along with the model', async () => {
     await scratch.write({ 'model/publisher.key.pem': await readFile(key) });
-    const { code, stderr } = await touchstone(['sign', model, '--key', scratch.path('model/publisher.key.pem')]);
+    const { code, stderr } = await quickly(['sign', model, '--key', scratch.path('model/publisher.key.pem')]);
     expect(code).toBe(2);
     expect(stderr).toContain('would be shipped with it');
   });
@@ -244,16 +244,16 @@ describe('signing refuses', () => {
 
 test('verifying needs to be told whom to trust, one way and not two', async () => {
   await sign();
-  expect((await touchstone(['verify', model])).code).toBe(2);
-  expect((await touchstone(['verify', model, '--key', pub, '--certificate-chain', pub])).code).toBe(2);
+  expect((await quickly(['verify', model])).code).toBe(2);
+  expect((await quickly(['verify', model, '--key', pub, '--certificate-chain', pub])).code).toBe(2);
   const { code, stderr } = await touchstone(['verify', model, '--certificate-chain', pub]);
   expect(code).toBe(3);
   expect(stderr).toContain('X.509');
 });
 
 test.each(['p256', 'p384'])('openssl verifies the signature of model.sig (%s)', async (curve) => {
-  await touchstone(['keygen', '--out', scratch.path('keys'), '--name', curve, '--curve', curve]);
-  await touchstone(['sign', model, '--key', scratch.path(`keys/${curve}.key.pem`)]);
+  await quickly(['keygen', '--out', scratch.path('keys'), '--name', curve, '--curve', curve]);
+  await quickly(['sign', model, '--key', scratch.path(`keys/${curve}.key.pem`)]);
   const { dsseEnvelope: envelope } = JSON.parse(await readFile(scratch.path('model/model.sig'), 'utf8')) as {
     dsseEnvelope: { payload: string; payloadType: string; signatures: { sig: string }[] };
   };

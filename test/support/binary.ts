@@ -1,9 +1,11 @@
-// Calls the real binary, as a shell would, and gives temporary folders that are gone at the end.
+// Calls the binary, as a shell would or (much quicker) in this process, and gives temporary folders that are gone at the end.
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import { runProgram } from '../../src/cli/program.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -45,6 +47,29 @@ export async function touchstoneJson(
   options: CallOptions = {},
 ): Promise<Called & { readonly document: unknown }> {
   const called = await touchstone([...args, '--json'], options);
+  return { ...called, document: JSON.parse(called.stdout) as unknown };
+}
+
+/** What `main.ts` does with these arguments, without a process of its own. One call at a time. */
+export async function quickly(args: readonly string[]): Promise<Called> {
+  let [stdout, stderr] = ['', ''];
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((stdout += String(text)), true));
+  const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((stderr += String(text)), true));
+  const before = process.exitCode;
+  process.exitCode = undefined;
+  try {
+    const code = Number(await runProgram(args));
+    return { code, stdout, stderr };
+  } finally {
+    process.exitCode = before;
+    out.mockRestore();
+    err.mockRestore();
+  }
+}
+
+/** The same with --json. */
+export async function quicklyJson(args: readonly string[]): Promise<Called & { readonly document: unknown }> {
+  const called = await quickly([...args, '--json']);
   return { ...called, document: JSON.parse(called.stdout) as unknown };
 }
 
