@@ -6,7 +6,7 @@ import type { JudgeParts } from '../gate/judge.ts';
 import { noHook } from '../gate/places.ts';
 import type { StepHook } from '../gate/places.ts';
 import { recover } from '../gate/recover.ts';
-import { openStored } from '../gate/withdrawals.ts';
+import { openStored } from '../gate/stored.ts';
 import type { CommandBody } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
 import type { Trust } from '../release/root.ts';

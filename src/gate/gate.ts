@@ -13,6 +13,7 @@ import { switchSlot } from './slot-links.ts';
 import { sourceFolder } from './source.ts';
 import { assertSpace, promote, stage } from './staging.ts';
 import { sweepReleases } from './sweep.ts';
+import { keepWithdrawals } from './withdrawals.ts';
 
 export interface GateParts extends JudgeParts {
   readonly journal: Pick<Journal, 'slots' | 'setSlot'>;
@@ -64,6 +65,8 @@ async function bringIn(
 /** Journal, link, journal: a cut anywhere between is finished or undone by the next start. */
 export async function activate(parts: GateParts, row: SlotRow, verified: VerifiedRelease): Promise<void> {
   const { id, passport } = verified.signed;
+  await parts.step('keep what it withdraws');
+  await keepWithdrawals(parts.stateDir, verified);
   await parts.step('journal the intent');
   await parts.journal.setSlot({ ...row, staged: id });
   await parts.step('switch the link');

@@ -7,6 +7,8 @@ export interface Places {
   readonly state: string;
   readonly releases: string;
   readonly slots: string;
+  /** Passports that withdraw others: kept when their own release has gone. */
+  readonly withdrawals: string;
 }
 
 /** Bytes on their way in, not to be believed: removed on start. */
@@ -17,7 +19,12 @@ export const READY = '.ready-';
 export const REPLACED = '.old-';
 
 export function placesOf(stateDir: string): Places {
-  return { state: stateDir, releases: join(stateDir, 'releases'), slots: join(stateDir, 'slots') };
+  return {
+    state: stateDir,
+    releases: join(stateDir, 'releases'),
+    slots: join(stateDir, 'slots'),
+    withdrawals: join(stateDir, 'withdrawals'),
+  };
 }
 
 export function releaseFolder(stateDir: string, id: string): string {
@@ -51,11 +58,12 @@ export function inboxFolder(stateDir: string, id: string): string {
   return join(stateDir, 'inbox', id);
 }
 
-/** Makes the two folders where they are missing. */
+/** Makes the folders where they are missing. */
 export async function makePlaces(stateDir: string): Promise<Places> {
   const places = placesOf(stateDir);
   await mkdir(places.releases, { recursive: true, mode: 0o755 });
   await mkdir(places.slots, { recursive: true, mode: 0o755 });
+  await mkdir(places.withdrawals, { recursive: true, mode: 0o700 });
   await fsyncDir(stateDir);
   return places;
 }

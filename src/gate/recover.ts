@@ -13,7 +13,7 @@ import type { Places } from './places.ts';
 import { clearSlot, namesInSlots, readSlotLink, switchSlot } from './slot-links.ts';
 import { finishReady } from './staging.ts';
 import { sweepReleases, usedReleases } from './sweep.ts';
-import { openStored } from './withdrawals.ts';
+import { openStored } from './stored.ts';
 
 /** Unfinished copies go; what replaces a release that a slot uses is put in its place: it is read again before it is believed. */
 async function recoverReleases(parts: GateParts, places: Places, rows: readonly SlotRow[]): Promise<void> {
@@ -66,6 +66,7 @@ export async function recover(parts: GateParts): Promise<void> {
   const places = await makePlaces(stateDir);
   await sweepTemporaries(places.slots);
   await sweepTemporaries(places.releases);
+  await sweepTemporaries(places.withdrawals);
   const rows = await journal.slots();
   await recoverReleases(parts, places, rows);
   for (const slot of profile.slots) {

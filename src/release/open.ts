@@ -171,3 +171,25 @@ export function openReleaseWith(checks: OpenChecks, input: OpenReleaseInput): Op
   };
   return { ok: true, release };
 }
+
+/** A passport alone: who signed it was asked, what it is about was not. */
+export interface SignedPassport {
+  /** The release's id, hex. */
+  readonly id: string;
+  readonly passport: Passport;
+}
+
+/** Opens the bytes of a passport.json by the root's key table; null when anything is wrong. Pure; never throws on bad bytes. */
+export function openPassport(
+  bytes: Uint8Array,
+  { publishers, revoked }: Pick<OpenReleaseInput, 'publishers' | 'revoked'>,
+): SignedPassport | null {
+  const signed = signedPayload(readPassportFile(bytes, importKeys(publishers)), SIGNATURE_CHECKS);
+  if ('faults' in signed) return null;
+  const passport = readPassport(signed.payload);
+  if ('faults' in passport) return null;
+  const nothing = { statement: null, statementBy: [] };
+  const contents: Contents = { passport, passportBy: signed.by, ...nothing, publishers, revoked };
+  if (CONTENT_CHECKS.some((check) => check.judge(contents).length > 0)) return null;
+  return { id: toHex(sha256(signed.payload)), passport: passport.passport };
+}
