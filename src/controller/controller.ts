@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { BusError } from '../errors.ts';
-import type { Appraisal } from '../verifier/types.ts';
+import type { Appraisal, ReferenceRelease } from '../verifier/types.ts';
 import { Bell } from './bell.ts';
 import { Challenger } from './challenger.ts';
 import { CommandOffice } from './command-office.ts';
@@ -37,6 +37,29 @@ export interface ControllerParts {
 const LOOK_MS = 1000;
 /** A whole log is asked for again at most this often. */
 const WHOLE_EVERY_MS = 5000;
+
+export interface ControllerHealth {
+  readonly fleetId: string;
+  readonly broker: { readonly url: string; readonly connected: boolean };
+  /** Counted since the start; `refused` by the first rule that was broken. */
+  readonly evidence: {
+    readonly received: number;
+    readonly accepted: number;
+    readonly dropped: number;
+    readonly refused: Readonly<Record<string, number>>;
+  };
+  /** Messages that came faster than a device may send them, by kind. */
+  readonly tooFast: Readonly<Record<string, number>>;
+  readonly references: {
+    readonly profiles: readonly string[];
+    readonly releases: readonly Pick<
+      ReferenceRelease,
+      'id' | 'modelId' | 'version' | 'securityVersion' | 'withdrawn'
+    >[];
+    readonly faults: readonly string[];
+  };
+  readonly devicesWithCommands: readonly string[];
+}
 
 export class Controller {
   readonly #parts: ControllerParts;
@@ -170,8 +193,8 @@ export class Controller {
     });
   }
 
-  /** How the daemon itself is doing. */
-  async #health(): Promise<unknown> {
+  /** How the daemon itself is doing. Errors: StoreError. */
+  async health(): Promise<ControllerHealth> {
     const { settings, bus, registry } = this.#parts;
     const { received, accepted, refused, dropped } = this.#intake.counts;
     const { references } = this.#references;
@@ -207,7 +230,7 @@ export class Controller {
       operator: this.#operator,
       views: { settings, registry, references: this.#references, now: () => clock.now() },
       bell: this.#bell,
-      health: async () => this.#health(),
+      health: async () => this.health(),
     });
     bus.onState((connected) => {
       log.write(connected ? 'info' : 'warning', 'broker', connected ? 'connected to the broker' : 'the broker is gone');

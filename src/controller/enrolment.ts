@@ -29,17 +29,9 @@ import type { Tokens } from './tokens.ts';
 const MAX_PENDING = 1000;
 /** A refused request leaves a line in the history of the device it names, at most this often: anybody can send one. */
 const REFUSALS_EVERY_MS = 600_000;
-/** Credentials that nobody has answered yet: bounded, because anybody can ask. */
-const MAX_OPEN = 1024;
+/** How long a newcomer has to open his credential. */
 const OPEN_MS = 10 * 60_000;
 const CERTIFICATE_MS = 2 * 365 * 86_400_000;
-
-interface Open {
-  readonly newcomer: Newcomer;
-  readonly bytes: Buffer;
-  readonly secret: Buffer;
-  readonly at: number;
-}
 
 export interface EnrolmentParts {
   readonly settings: Settings;
@@ -68,7 +60,6 @@ function isRequest(bytes: Buffer): EnrolRequest | null {
 
 export class EnrolmentDesk {
   readonly #parts: EnrolmentParts;
-  readonly #open = new Map<string, Open>();
   readonly #noted = new Map<string, number>();
 
   constructor(parts: EnrolmentParts) {
@@ -134,22 +125,15 @@ export class EnrolmentDesk {
       const fault = refusal('enrol-known-id', `the attestation key of the known device`, 'another attestation key');
       return this.#refuse(request.deviceId, digest, [fault]);
     }
-    const secret = randomBytes(32);
     const { newcomer } = read;
-    this.#remember(toHex(digest), { newcomer, bytes, secret, at: clock.monotonic() });
+    const secret = randomBytes(32);
+    const at = clock.now();
+    await registry.putCredential({ request: digest, bytes, secret, at }, at - OPEN_MS);
     const { credentialBlob, secret: encrypted } = makeCredential(newcomer.ek, newcomer.akName, secret);
     await this.#send(
       request.deviceId,
       encodeEnrolCredential({ v: 1, request: digest, credentialBlob, secret: encrypted }),
     );
-  }
-
-  #remember(key: string, open: Open): void {
-    for (const [other, { at }] of this.#open) {
-      if (this.#open.size >= MAX_OPEN || open.at - at > OPEN_MS) this.#open.delete(other);
-      else break;
-    }
-    this.#open.set(key, open);
   }
 
   /** The keys of the record that is known under this id: its endorsement's, or its pending request's. */
@@ -169,26 +153,30 @@ export class EnrolmentDesk {
   }
 
   async #proof(device: string, proof: EnrolProof): Promise<void> {
-    const { registry } = this.#parts;
-    const key = toHex(proof.request);
-    const open = this.#open.get(key);
-    if (open === undefined || open.newcomer.request.deviceId !== device) return;
-    this.#open.delete(key);
+    const { registry, settings, references, clock } = this.#parts;
     const digest = Buffer.from(proof.request);
+    const open = await registry.credential(digest);
+    if (open === null || clock.now() - open.at > OPEN_MS) return;
+    const request = decodeEnrolRequest(open.bytes);
+    if (request.deviceId !== device) return;
+    const read = readNewcomer(request, settings, references(), clock.now());
+    if ('refused' in read) return this.#refuse(device, digest, read.refused);
+    // A wrong answer may be anybody's; it does not close the way for the right one.
     if (!equalBytes(hmacSha256(createSecretKey(open.secret), digest), proof.proof)) {
       return this.#refuse(device, digest, [refusal('enrol-credential', 'HMAC with the credential', 'another value')]);
     }
-    const fault = quoteFault(open.newcomer, proof, digest);
+    const fault = quoteFault(read.newcomer, proof, digest);
     if (fault !== null) return this.#refuse(device, digest, [fault]);
+    await registry.dropCredential(digest);
     if ((await registry.device(device)) === null && (await registry.countPending()) >= MAX_PENDING) {
       return this.#refuse(device, digest, [refusal('enrol-many', `fewer than ${MAX_PENDING} waiting`, 'as many')]);
     }
-    await this.#enter(open);
-    await this.#settle(device, digest, open.newcomer.request);
+    await this.#enter(read.newcomer, open.bytes);
+    await this.#settle(device, digest, request);
   }
 
   /** The keys are of one TPM and it answers: the device may wait for approval, or has a token. */
-  async #enter({ newcomer, bytes }: Open): Promise<void> {
+  async #enter(newcomer: Newcomer, bytes: Buffer): Promise<void> {
     const { registry, tokens, clock, log, changed } = this.#parts;
     const { request, tier, warnings } = newcomer;
     const { deviceId: id, profile } = request;

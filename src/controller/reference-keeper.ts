@@ -24,19 +24,16 @@ const SETTLE_MS = 300;
 /** What could not be read may have been in the middle of being copied: look once more. */
 const LOOK_AGAIN_MS = 2000;
 
-/** What changes, when anything does, as one text. */
+/** Everything that devices are judged by, as one text. */
 function fingerprint(references: References): string {
-  const { profiles, releases, faults } = references;
-  const digests = [...profiles].map(([id, { digest }]) => [id, digest.toString('hex')]);
-  const boots = [...profiles.keys()].map((id) => {
+  const profiles = [...references.profiles].map(([id, { digest }]) => {
     const values = references.of(id);
-    return [
-      values?.bootCoversAgent,
-      values?.components,
-      [...(values?.bootPcrs ?? [])].map(([pcr, all]) => [pcr, ...all]),
-    ];
+    const boot = [...(values?.bootPcrs ?? [])].map(([pcr, digests]) => [pcr, ...digests]);
+    const components = values?.components?.map((one) => Object.values(one).map(String)) ?? null;
+    return [id, digest.toString('hex'), boot, components, values?.bootCoversAgent];
   });
-  return JSON.stringify([digests, boots, [...releases.values()].map(({ id, withdrawn }) => [id, withdrawn]), faults]);
+  const releases = [...references.releases.values()].map(({ id, withdrawn }) => [id, withdrawn]);
+  return JSON.stringify([profiles, releases, references.faults]);
 }
 
 export class ReferenceKeeper implements Disposable {

@@ -46,6 +46,11 @@ CREATE TABLE log_part (
   `
 ALTER TABLE device ADD COLUMN trouble TEXT;
 CREATE INDEX device_pending ON device (state) WHERE state = 'pending';
+-- Credentials that no newcomer has opened yet: the answer may come to another controller, or after a restart.
+CREATE TABLE credential (
+  request BLOB PRIMARY KEY, bytes BLOB NOT NULL, secret BLOB NOT NULL, at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX credential_at ON credential (at);
 CREATE INDEX command_open ON command (device) WHERE outcome IS NULL;
 `,
 ];

@@ -1,5 +1,6 @@
 // All SQL of the registry, each statement with a name and prepared once.
 import type { Connection, Database } from '../store/sqlite.ts';
+import type { Credential } from './registry.ts';
 
 export interface DeviceSqlRow {
   readonly id: string;
@@ -57,6 +58,10 @@ export interface Statements {
   readonly setState: Query<[object], unknown>;
   readonly enrolAgain: Query<[object], unknown>;
   readonly countPending: Query<[], { n: number }>;
+  readonly putCredential: Query<[Buffer, Buffer, Buffer, number], unknown>;
+  readonly pruneCredentials: Query<[number, number], unknown>;
+  readonly credential: Query<[Buffer], Credential>;
+  readonly dropCredential: Query<[Buffer], unknown>;
   readonly setLabel: Query<[string | null, string], unknown>;
   readonly setTrouble: Query<[string, number, string], unknown>;
   readonly evidence: Query<[string], { at: number; bytes: Buffer }>;
@@ -105,6 +110,12 @@ export function prepareStatements(db: Connection): Statements {
        WHERE id = @id AND state = 'retired'`,
     ),
     countPending: db.prepare(`SELECT count(*) AS n FROM device WHERE state = 'pending'`),
+    putCredential: db.prepare('INSERT OR REPLACE INTO credential (request, bytes, secret, at) VALUES (?, ?, ?, ?)'),
+    pruneCredentials: db.prepare(
+      'DELETE FROM credential WHERE at < max(?, coalesce((SELECT at FROM credential ORDER BY at DESC LIMIT 1 OFFSET ?), 0))',
+    ),
+    credential: db.prepare('SELECT * FROM credential WHERE request = ?'),
+    dropCredential: db.prepare('DELETE FROM credential WHERE request = ?'),
     setLabel: db.prepare('UPDATE device SET label = ? WHERE id = ?'),
     seen: db.prepare('UPDATE device SET last_seen = ?, online = ? WHERE id = ?'),
     // The compare-and-set that makes each challenge count once, however many controllers there are.

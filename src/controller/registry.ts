@@ -66,6 +66,16 @@ export interface PendingEnrolment {
   readonly findings: readonly Finding[];
 }
 
+/** A credential that was sent and not answered yet. */
+export interface Credential {
+  /** SHA-256 of the request. */
+  readonly request: Buffer;
+  /** The request's exact bytes. */
+  readonly bytes: Buffer;
+  readonly secret: Buffer;
+  readonly at: number;
+}
+
 export interface Acceptance {
   readonly id: string;
   /** Generation that the row must still have. */
@@ -111,6 +121,10 @@ export interface Registry extends AsyncDisposable {
   enrolAgain(row: Pick<DeviceRow, 'id' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean>;
   enrolment(id: string): Promise<PendingEnrolment | null>;
   countPending(): Promise<number>;
+  /** Keeps what a newcomer must prove that he can open; the oldest make room, and so do those from before `expired`. */
+  putCredential(credential: Credential, expired: number): Promise<void>;
+  credential(request: Buffer): Promise<Credential | null>;
+  dropCredential(request: Buffer): Promise<void>;
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean>;
   setLabel(id: string, label: string | null): Promise<void>;
   seen(id: string, at: number, online: boolean): Promise<void>;

@@ -8,6 +8,7 @@ import type { CommandSqlRow, DeviceSqlRow, EnrolmentSqlRow, Statements } from '.
 import type {
   Acceptance,
   CommandRow,
+  Credential,
   DeviceRow,
   DeviceState,
   HistoryEntry,
@@ -19,6 +20,8 @@ import type {
 
 /** A device may keep at most this many parts of a log waiting for its evidence. */
 const MAX_WAITING_PARTS = 512;
+/** Credentials that wait at once: anybody can ask for one. */
+const MAX_CREDENTIALS = 1024;
 /** Lines of history kept of each device; what is older makes room. */
 const MAX_HISTORY = 1000;
 
@@ -133,6 +136,25 @@ class SqliteRegistry implements Registry {
       const findings = JSON.parse(row.findings) as PendingEnrolment['findings'];
       return { id: row.id, request: row.request, secretProven: row.proven === 1, findings };
     });
+  }
+
+  putCredential({ request, bytes, secret, at }: Credential, expired: number): Promise<void> {
+    return this.#run(() => {
+      this.#db
+        .transaction(() => {
+          this.#sql.putCredential.run(request, bytes, secret, at);
+          this.#sql.pruneCredentials.run(expired, MAX_CREDENTIALS - 1);
+        })
+        .immediate();
+    });
+  }
+
+  credential(request: Buffer): Promise<Credential | null> {
+    return this.#run(() => this.#sql.credential.get(request) ?? null);
+  }
+
+  dropCredential(request: Buffer): Promise<void> {
+    return this.#run(() => void this.#sql.dropCredential.run(request));
   }
 
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean> {

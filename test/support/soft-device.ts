@@ -1,5 +1,6 @@
 // A device whose TPM is the fake that really signs: enrols, answers challenges, and can be told to lie.
 import { randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Enrolment } from '../../src/agent/enrolment.ts';
@@ -21,7 +22,8 @@ import { deviceId } from '../../src/evidence/device-id.ts';
 import { loadProfile } from '../../src/profile/profile.ts';
 import { readChallenge } from '../../src/protocol/challenge.ts';
 import { encodeEnrolRequest, encodeEvidence, encodeLogPart, encodeStatusHint } from '../../src/protocol/codec.ts';
-import type { EnrolRequest, StatusHint } from '../../src/protocol/messages.ts';
+import type { Command, EnrolRequest, StatusHint } from '../../src/protocol/messages.ts';
+import { openStatement } from '../../src/protocol/statement.ts';
 import { objectName } from '../../src/tpm/wire/names.ts';
 import { TpmtPublic } from '../../src/tpm/wire/public.ts';
 import { FakeTpm } from '../fakes/fake-tpm.ts';
@@ -38,10 +40,29 @@ export interface EvidenceBend {
   readonly partBytes?: number;
 }
 
+/** Messages of one topic, one after another. */
+export async function nextOf(bus: Bus, topic: string): Promise<() => Promise<Buffer>> {
+  const all: Buffer[] = [];
+  let wake: () => void = () => {};
+  await bus.subscribe(topic, ({ payload }) => {
+    all.push(payload);
+    wake();
+  });
+  return async () => {
+    for (;;) {
+      const first = all.shift();
+      if (first !== undefined) return first;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  };
+}
+
 export class SoftDevice {
   readonly fleet: TestFleet;
   readonly tpm: FakeTpm = new FakeTpm();
-  readonly session: Buffer = randomBytes(16);
+  session: Buffer = randomBytes(16);
   readonly #tls = generateKey('p256').privateKey;
   readonly #records: Buffer[] = [];
   readonly #components: Components;
@@ -218,6 +239,21 @@ export class SoftDevice {
         )
       : [];
     return { message: encodeEvidence({ v: 1, challenge: sealed, claims, log: part, ...quote }), parts };
+  }
+
+  /** The next challenge that comes over `bus`; subscribes at the first call. */
+  async challenges(bus: Bus): Promise<() => Promise<Buffer>> {
+    return nextOf(bus, downTopic(this.id, 'challenge'));
+  }
+
+  /** The next command, opened with the operator keys of the root. */
+  async commands(bus: Bus, keys: ReadonlyMap<string, KeyObject>): Promise<() => Promise<Command>> {
+    const next = await nextOf(bus, downTopic(this.id, 'command'));
+    return async () => {
+      const command = openStatement('command', await next(), keys);
+      if (command === null) throw new TypeError('a command is signed by an operator key of the root');
+      return command;
+    };
   }
 
   /** Answers every challenge that comes over `bus`, as an agent does. */
