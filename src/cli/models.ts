@@ -13,8 +13,9 @@ export interface ModelPlace {
   readonly signatureInside: string | null;
 }
 
-/** A path inside of the folder, as POSIX path relative to it; null for one outside. */
+/** A path inside of the folder, as POSIX path relative to it; null for one outside, and for `-`, standard input. */
 export function insideOf(folder: string, path: string): string | null {
+  if (path === '-') return null;
   const inside = relative(resolve(folder), resolve(path));
   return inside === '' || inside === '..' || inside.startsWith(`..${sep}`) ? null : inside;
 }

@@ -13,6 +13,7 @@ import { EXIT } from './exit.ts';
 import { findingDocuments, findingLines } from './findings.ts';
 import { interruptible } from './interrupt.ts';
 import { cleanText, outputOf, table } from './output.ts';
+import { adviceOn } from './release-advice.ts';
 import type { Json } from './output.ts';
 import { ProgressBar } from './progress.ts';
 
@@ -63,8 +64,10 @@ export async function add(from: string, options: AddOptions, command: Command): 
   const { release, folder, state } = added;
   const { modelId, version, securityVersion } = release.passport;
   const next = `touchstone upgrade DEVICE --release ${release.id}`;
+  const advice = await adviceOn(release, options.state, await listReleases(releases, trust));
+  for (const sentence of advice) output.note(cleanText(sentence));
   output.result(
-    { release: release.id, from, state, folder, modelId, version, securityVersion, findings: [], next },
+    { release: release.id, from, state, folder, modelId, version, securityVersion, findings: [], advice, next },
     () =>
       [
         output.paint('green', `${state}: release ${release.id}`),

@@ -12,6 +12,7 @@ import { EXIT } from './exit.ts';
 import { findingDocuments, findingLines } from './findings.ts';
 import { interruptible } from './interrupt.ts';
 import { readPrivateKey } from './keys.ts';
+import { insideOf, modelPlace } from './models.ts';
 import { cleanText, humanBytes, outputOf } from './output.ts';
 import type { Json, Output } from './output.ts';
 import { ProgressBar } from './progress.ts';
@@ -139,9 +140,13 @@ function show(output: Output, made: MadeRelease, out: string, next: string): voi
 }
 
 /** `touchstone release make`. */
-export async function make(model: string, options: MakeOptions, command: Command): Promise<void> {
+export async function make(asGiven: string, options: MakeOptions, command: Command): Promise<void> {
   const output = outputOf(command);
   assertSensible(options, Date.now());
+  const { model, isFolder } = await modelPlace(asGiven, undefined);
+  if (isFolder && insideOf(model, options.key) !== null) {
+    usage(`the key ${options.key} lies inside of the model and would be shipped with it`);
+  }
   const key = await readPrivateKey(options.key, output.note);
   await using pool = new HashPool();
   const made = await interruptible(async (signal) => {
@@ -155,6 +160,11 @@ export async function make(model: string, options: MakeOptions, command: Command
     const { out, link = false } = options;
     return asTyped(async () => makeRelease(listed, { model, out, key, words, pool, link, onProgress, signal }));
   });
+  if (options.withdraw !== undefined) {
+    output.note(
+      'a withdrawal holds for good only where --security-version is above that of the withdrawn: an older disk forgets it',
+    );
+  }
   show(output, made, options.out, `touchstone release add ${options.out} --state CONTROLLER_STATE`);
 }
 

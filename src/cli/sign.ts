@@ -66,7 +66,7 @@ async function sign(asGiven: string, options: SignOptions, command: Command): Pr
     throw new TouchstoneError('USAGE', '--shard-size goes with --method shards');
   const place = await modelPlace(asGiven, options.signature);
   const { model, isFolder, signature, signatureInside } = place;
-  if (isFolder && options.key !== '-' && insideOf(model, options.key) !== null) {
+  if (isFolder && insideOf(model, options.key) !== null) {
     throw new TouchstoneError('USAGE', `the key ${options.key} lies inside of the model and would be shipped with it`);
   }
   if (!isFolder && ignore.length > 0) throw new TouchstoneError('USAGE', '--ignore goes with a folder');

@@ -1,8 +1,10 @@
 // `touchstone release add` and `list`: a fleet takes in what its key table allows, byte for byte, and shows what it has.
-import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { quickly, quicklyJson, touchstone } from '../support/binary.ts';
 import { ReleaseTests } from './release-tests.ts';
+
+const PROFILE = new URL('../../firmware-profiles/swtpm-development.json', import.meta.url).pathname;
 
 const at = new ReleaseTests().register();
 
@@ -69,6 +71,34 @@ describe('release add', () => {
     const env = { TOUCHSTONE_STATE: at.state };
     expect((await touchstone(['release', 'add', at.path('release')], { env })).code).toBe(0);
   });
+});
+
+test('release add says when no device would take it, or when some refuse it', async () => {
+  await at.make('newer', '--release-version', '9.0', '--security-version', '9');
+  await at.make('release');
+  const { stderr } = await quickly(['release', 'add', at.path('newer'), '--state', at.state]);
+  expect(stderr).toContain('has no profile');
+  const profile = JSON.parse(await readFile(PROFILE, 'utf8')) as {
+    hardwareClass: string;
+    slots: { modelIds: string[] }[];
+  };
+  const file = at.path('controller/profiles/p.json');
+  await writeFile(file, JSON.stringify(profile));
+  const called = await quicklyJson(['release', 'add', at.path('release'), '--state', at.state]);
+  expect(called.document).toMatchObject({
+    advice: [
+      'no device takes it: none of the controller’s profiles has a slot for model detector in role detector on cam-a or cam-b',
+      'devices that run 9.0 refuse it: its security version is lower',
+    ],
+  });
+  const fitting = {
+    ...profile,
+    hardwareClass: 'cam-b',
+    slots: profile.slots.map((slot) => ({ ...slot, modelIds: ['detector'] })),
+  };
+  await writeFile(file, JSON.stringify(fitting));
+  const again = await quicklyJson(['release', 'add', at.path('newer'), '--state', at.state]);
+  expect(again).toMatchObject({ stderr: '', document: { advice: [] } });
 });
 
 describe('release list', () => {

@@ -169,6 +169,14 @@ describe('release make', () => {
     expect(await readdir(at.scratch.dir)).not.toContain('r');
   });
 
+  test('says what a withdrawal needs to hold, and ships no key', async () => {
+    const withdrawing = await quickly(at.making('release', '--withdraw', 'ab'.repeat(32)));
+    expect(withdrawing.stderr).toContain('an older disk forgets it');
+    await at.scratch.write({ 'model/publisher.key.pem': await readFile(at.key) });
+    const shipping = await quickly(at.making('other', '--key', at.path('model/publisher.key.pem')));
+    expect(shipping).toMatchObject({ code: 2, stderr: expect.stringContaining('would be shipped with it') as string });
+  });
+
   test('cleans up when it is interrupted, and dies of the signal', async () => {
     // Many files, each made durable by itself: long enough to be caught in the middle.
     await at.scratch.write(Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`model/many/${n}`, 'x'])));
