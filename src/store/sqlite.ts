@@ -69,6 +69,21 @@ function check(db: Connection, options: SqliteOptions): void {
   if (verdict !== 'ok') throw new StoreError('STORE_CORRUPT', `${options.path}: ${String(verdict)}`);
 }
 
+const SCHEMA = 'SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name';
+
+/** The tables are those of the migrations, to the letter: SQLite itself would go on with a damaged definition. */
+function checkSchema(db: Connection, options: SqliteOptions): void {
+  const model = new Database(':memory:');
+  try {
+    for (const step of options.migrations) model.exec(step);
+    const [expected, found] = [model, db].map((one) => JSON.stringify(one.prepare(SCHEMA).all()));
+    if (expected !== found)
+      throw new StoreError('STORE_CORRUPT', `${options.path}: its tables are not as they were made`);
+  } finally {
+    model.close();
+  }
+}
+
 /**
  * Opens, checks and migrates. The file is made 0600. Locked for this process until closed or dead.
  * Errors: StoreError STORE_CORRUPT, STORE_NEWER, STORE_FAILED (also when another process has it open).
@@ -89,6 +104,7 @@ export function openSqlite(options: SqliteOptions): Connection {
     db.pragma('journal_size_limit = 1048576');
     check(db, options);
     migrate(db, options);
+    checkSchema(db, options);
     return db;
   } catch (cause) {
     db?.close();
