@@ -36,13 +36,13 @@ export function decodeEvent(content: Uint8Array): LogEvent {
 }
 
 /** A CBOR head: major type (high three bits) with its argument in the shortest form. */
-function head(major: number, argument: number): Buffer {
+function head(major: number, count: number): Buffer {
   const type = major << 5;
-  if (argument < 24) return Buffer.from([type | argument]);
-  if (argument < 0x100) return Buffer.from([type | 24, argument]);
-  const bytes = Buffer.alloc(argument < 0x10000 ? 3 : 5);
-  bytes[0] = type | (argument < 0x10000 ? 25 : 26);
-  bytes.writeUIntBE(argument, 1, bytes.length - 1);
+  if (count < 24) return Buffer.from([type | count]);
+  if (count < 0x100) return Buffer.from([type | 24, count]);
+  const bytes = Buffer.alloc(count < 0x10000 ? 3 : 5);
+  bytes[0] = type | (count < 0x10000 ? 25 : 26);
+  bytes.writeUIntBE(count, 1, bytes.length - 1);
   return bytes;
 }
 

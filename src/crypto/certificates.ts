@@ -52,7 +52,7 @@ interface Subject {
 
 function certificate(subject: Subject, issuer: { commonName: string; key: KeyObject }, extensions: Asn1[]): string {
   const serial = randomBytes(16);
-  serial[0] = (serial[0] ?? 0) & 0x7f;
+  serial.writeUInt8(serial.readUInt8(0) & 0x7f, 0);
   const tbs = sequence(
     context(0, integer(Buffer.from([2]))),
     integer(serial),

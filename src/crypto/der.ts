@@ -10,22 +10,25 @@ const { Type } = asn1;
 
 const binary = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
-export function sequence(...parts: readonly Asn1[]): Asn1 {
-  return asn1.create(UNIVERSAL, Type.SEQUENCE, true, [...parts]);
+// oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- a context tag is any number
+const tag = (n: number): forge.asn1.Type => n;
+
+export function sequence(...content: readonly Asn1[]): Asn1 {
+  return asn1.create(UNIVERSAL, Type.SEQUENCE, true, [...content]);
 }
 
-export function set(...parts: readonly Asn1[]): Asn1 {
-  return asn1.create(UNIVERSAL, Type.SET, true, [...parts]);
+export function set(...content: readonly Asn1[]): Asn1 {
+  return asn1.create(UNIVERSAL, Type.SET, true, [...content]);
 }
 
 /** [n] EXPLICIT or constructed. */
-export function context(n: number, ...parts: readonly Asn1[]): Asn1 {
-  return asn1.create(CONTEXT_SPECIFIC, n as forge.asn1.Type, true, [...parts]);
+export function context(n: number, ...content: readonly Asn1[]): Asn1 {
+  return asn1.create(CONTEXT_SPECIFIC, tag(n), true, [...content]);
 }
 
 /** [n] IMPLICIT primitive. */
 export function contextBytes(n: number, bytes: Uint8Array): Asn1 {
-  return asn1.create(CONTEXT_SPECIFIC, n as forge.asn1.Type, false, binary(bytes));
+  return asn1.create(CONTEXT_SPECIFIC, tag(n), false, binary(bytes));
 }
 
 export function oid(dotted: string): Asn1 {

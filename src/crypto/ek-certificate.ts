@@ -1,6 +1,7 @@
 // Whether a certificate speaks for an endorsement key: chain, validity, purpose, and the TPM it names.
 import { X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { tryLink, vouches } from './certificate-link.ts';
 import { equalBytes, sha256 } from './digest.ts';
 import { bytesOf, fromDer, oidOf, parts } from './der.ts';
 import type { Asn1 } from './der.ts';
@@ -14,6 +15,8 @@ const TPM_ATTRIBUTES = {
   version: '2.23.133.2.3',
 } as const;
 const MAX_CHAIN = 5;
+/** As much of a name as an endorsement holds, in UTF-16 units. */
+const MAX_SUBJECT = 512;
 
 export interface TpmDescription {
   readonly manufacturer: string;
@@ -34,14 +37,6 @@ function parse(der: Uint8Array): X509Certificate | null {
     return new X509Certificate(der);
   } catch {
     return null;
-  }
-}
-
-function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
-  try {
-    return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
-  } catch {
-    return false;
   }
 }
 
@@ -75,56 +70,118 @@ function describe(certificate: X509Certificate): TpmDescription | null {
   }
 }
 
-function nextIssuer(
-  subject: X509Certificate,
-  roots: readonly X509Certificate[],
-  middle: readonly X509Certificate[],
-): { readonly certificate: X509Certificate; readonly root: boolean } | null {
-  const root = roots.find((candidate) => issued(candidate, subject));
-  if (root !== undefined) return { certificate: root, root: true };
-  const step = middle.find((candidate) => candidate.ca && issued(candidate, subject));
-  return step === undefined ? null : { certificate: step, root: false };
+/** A way from the leaf towards a root, as far as it could be built. */
+interface Way {
+  /** Leaf first. */
+  readonly chain: readonly X509Certificate[];
+  /** Its last certificate is one of the roots. */
+  readonly anchored: boolean;
 }
 
+function wayToRoot(leaf: X509Certificate, roots: readonly X509Certificate[], middle: readonly X509Certificate[]): Way {
+  const chain = [leaf];
+  for (let last = leaf; chain.length < MAX_CHAIN;) {
+    const subject = last;
+    const root = roots.find((candidate) => vouches(candidate, subject));
+    if (root !== undefined) return { chain: [...chain, root], anchored: true };
+    const next = middle.find((candidate) => candidate.ca && !chain.includes(candidate) && vouches(candidate, subject));
+    if (next === undefined) break;
+    chain.push(next);
+    last = next;
+  }
+  return { chain, anchored: false };
+}
+
+/** Empty where there is none, as in many EK certificates: node then gives no string at all. */
+const subjectOf = ({ subject }: { readonly subject?: string }): string => subject?.slice(0, MAX_SUBJECT) ?? '';
+const nameOf = (certificate: X509Certificate): string => subjectOf(certificate) || 'the EK certificate';
+
+/** The key that a certificate speaks for, DER; null for one of a kind or in a form that nothing here can read. */
+function spkiOf(certificate: X509Certificate): Buffer | null {
+  try {
+    return certificate.publicKey.export({ type: 'spki', format: 'der' });
+  } catch {
+    return null;
+  }
+}
+
+/** What the checks look at. */
+interface Asked extends Way {
+  readonly leaf: X509Certificate;
+  readonly ekKey: KeyObject;
+  /** ms since 1970. */
+  readonly now: number;
+}
+
+/** A named question; it answers with what is wrong, in words. */
+export interface EkCheck {
+  readonly name: string;
+  judge(asked: Asked): readonly string[];
+}
+
+/** Roots are trusted as they are: only what is below them must be in its validity and within path lengths. */
+export const EK_CHECKS: readonly EkCheck[] = [
+  {
+    name: 'key',
+    judge: ({ leaf, ekKey }) => {
+      const certified = spkiOf(leaf);
+      if (certified === null) return ['the EK certificate is for a key that cannot be read'];
+      const same = equalBytes(certified, ekKey.export({ type: 'spki', format: 'der' }));
+      return same ? [] : ['the EK certificate is for another key'];
+    },
+  },
+  {
+    // Whoever may sign certificates could sign one for a key of his own.
+    name: 'not-authority',
+    judge: ({ leaf }) => (leaf.ca ? ['the EK certificate is a CA certificate'] : []),
+  },
+  {
+    // A vendor's root may also stand for web servers and firmware.
+    name: 'purpose',
+    judge: ({ leaf }) =>
+      leaf.keyUsage === undefined || leaf.keyUsage.includes(EK_PURPOSE)
+        ? []
+        : [`the EK certificate's purpose is not ${EK_PURPOSE}`],
+  },
+  {
+    name: 'validity',
+    judge: ({ chain, anchored, now }) =>
+      chain
+        .slice(0, anchored ? -1 : undefined)
+        // A date that cannot be read is no date within.
+        .filter(({ validFrom, validTo }) => !(now >= Date.parse(validFrom) && now <= Date.parse(validTo)))
+        .map((certificate) => `${nameOf(certificate)} is outside its validity`),
+  },
+  {
+    name: 'path-length',
+    judge: ({ chain, anchored }) =>
+      chain
+        .slice(0, anchored ? -1 : undefined)
+        .filter((certificate, at) => at > 0 && at - 1 > (tryLink(certificate.raw)?.maxBelow ?? 0))
+        .map((certificate) => `${nameOf(certificate)} may not have authorities below it`),
+  },
+  { name: 'root', judge: ({ anchored }) => (anchored ? [] : ['no chain to a trusted root']) },
+];
+
 /**
- * Checks that `der` certifies `ekKey` under one of `roots`, through `intermediates`, at `now` (ms).
- * Roots are trusted as they are; only certificates below them must be in their validity.
+ * Checks that `der` certifies `ekKey` under one of `roots`, through `intermediates`, at `now` (ms). `checks`: all but in tests.
+ * Never throws, whatever the bytes are.
  */
 export function checkEkCertificate(
   der: Uint8Array,
   ekKey: KeyObject,
   trust: { readonly roots: readonly X509Certificate[]; readonly intermediates: readonly Uint8Array[] },
   now: number,
+  checks: readonly EkCheck[] = EK_CHECKS,
 ): EkCertificateCheck {
   const leaf = parse(der);
   if (leaf === null) return { faults: ['the EK certificate is not X.509'], chain: [], tpm: null };
-  const faults: string[] = [];
-  const chain = [leaf];
-  const spki = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });
-  if (!equalBytes(spki(leaf.publicKey), spki(ekKey))) faults.push('the EK certificate is for another key');
-  if (leaf.ca) faults.push('the EK certificate is a CA certificate');
-  if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes(EK_PURPOSE)) {
-    faults.push(`the EK certificate's purpose is not ${EK_PURPOSE}`);
-  }
-  const middle = [...trust.roots, ...trust.intermediates.map(parse)].filter(
-    (x) => x !== null && x.ca,
-  ) as X509Certificate[];
-  let anchored = false;
-  for (let subject = leaf; !anchored && chain.length < MAX_CHAIN;) {
-    if (now < Date.parse(subject.validFrom) || now > Date.parse(subject.validTo)) {
-      faults.push(`${subject.subject || 'the EK certificate'} is outside its validity`);
-    }
-    const issuer = nextIssuer(subject, trust.roots, middle);
-    if (issuer === null) break;
-    chain.push(issuer.certificate);
-    anchored = issuer.root;
-    subject = issuer.certificate;
-  }
-  if (!anchored) faults.push('no chain to a trusted root');
+  const middle = trust.intermediates.map(parse).filter((certificate) => certificate !== null);
+  const way = wayToRoot(leaf, trust.roots, middle);
   return {
-    faults,
-    chain: chain.map((certificate) => ({
-      subject: certificate.subject,
+    faults: checks.flatMap((check) => check.judge({ ...way, leaf, ekKey, now })),
+    chain: way.chain.map((certificate) => ({
+      subject: subjectOf(certificate),
       sha256: sha256(certificate.raw).toString('hex'),
     })),
     tpm: describe(leaf),
