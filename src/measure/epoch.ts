@@ -4,8 +4,8 @@ import type { LogHead } from '../store/journal.ts';
 import { sameEpoch } from '../tpm/port.ts';
 import type { TpmClock } from '../tpm/port.ts';
 
-/** The TPM saves its clock every 4096 ms; a power cut loses at most what came after (Part 1, 36.3). */
-const CLOCK_LOSS_MS = 4096n;
+/** A TPM records its clock at least once per 2^22 ms (Part 2, 10.11.1); a power cut loses at most what came after. */
+const CLOCK_LOSS_MS = 1n << 22n;
 
 /**
  * `before` is where the journal last stood. The PCR, not the counters, tells resumed from restarted: `kept` says whether it is as the

@@ -8,7 +8,7 @@ export const CONTENT_RULES = {
     sai: 'hardware',
   },
   'clock-rolled-back': {
-    demands: 'The TPM’s clock never goes back (after a power cut by at most 4096 ms).',
+    demands: 'The TPM’s clock never goes back (after a power cut by at most 2^22 ms, as it must record it that often).',
     now: 'Treat the TPM as tampered with: take the device out of service and examine it.',
     atlas: null,
     sai: 'hardware',

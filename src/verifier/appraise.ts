@@ -137,11 +137,11 @@ function toExpected({ input, challenge, quote, claims, base, events, replayed }:
 }
 
 /** The row after accepting. What went back stays remembered, so that the finding stays until somebody looks. */
-function nextRow({ row }: AppraisalInput, quote: VerifiedQuote, log: LogState): RowState {
+function nextRow({ row, endorsement }: AppraisalInput, quote: VerifiedQuote, log: LogState): RowState {
   return {
     generation: row.generation + 1,
     log,
-    clock: clockWentBack(quote, row) ? row.clock : quote.clock,
+    clock: clockWentBack(quote, row, endorsement.endorsement.tier) ? row.clock : quote.clock,
     maxResetCount: Math.max(row.maxResetCount, quote.resetCount),
   };
 }

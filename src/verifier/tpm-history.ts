@@ -1,9 +1,13 @@
 // How a TPM's counters and clock may move from one accepted quote to the next.
+import type { Tier } from '../protocol/messages.ts';
 import type { TpmClock } from '../tpm/port.ts';
 import type { RowState } from './types.ts';
 
-/** The TPM saves its clock every 4096 ms; a power cut loses at most what came after (Part 1, 36.3). */
-const CLOCK_LOSS_MS = 4096n;
+/**
+ * A TPM records its clock at least once per 2^22 ms (Part 2, 10.11.1; most do every 4096 ms), and a power cut loses at most what
+ * came after. A software TPM may not record it at all between two writes to its NV memory: its clock proves nothing anyway.
+ */
+const CLOCK_LOSS_MS = 1n << 22n;
 
 /** resetCount never goes back; while it stands still, restartCount does not either. Only TPM2_Clear or another TPM do that. */
 export function counterWentBack(quote: TpmClock, row: RowState): boolean {
@@ -13,8 +17,9 @@ export function counterWentBack(quote: TpmClock, row: RowState): boolean {
 }
 
 /** `safe` is the TPM's own word that its clock is not behind any value it showed; else it may be behind by one save. */
-export function clockWentBack(quote: TpmClock, row: RowState): boolean {
+export function clockWentBack(quote: TpmClock, row: RowState, tier: Tier): boolean {
   const sameReset = row.log !== null && row.log.epoch.resetCount === quote.resetCount;
-  const loss = quote.safe || sameReset ? 0n : CLOCK_LOSS_MS;
-  return quote.clock + loss < row.clock;
+  const mayLose = !quote.safe && !sameReset;
+  if (mayLose && tier === 'software') return false;
+  return quote.clock + (mayLose ? CLOCK_LOSS_MS : 0n) < row.clock;
 }

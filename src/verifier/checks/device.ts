@@ -30,7 +30,7 @@ export const deviceChecks: readonly Check<Expected>[] = [
   {
     name: 'tpm-clock',
     run: ({ quote, input }, findings) => {
-      if (!clockWentBack(quote, input.row)) return;
+      if (!clockWentBack(quote, input.row, input.endorsement.endorsement.tier)) return;
       const expected = `a TPM clock of ${input.row.clock} ms or more`;
       findings.add('clock-rolled-back', 'contraindicated', 'device', expected, `${quote.clock} ms`, 'fleet');
     },
