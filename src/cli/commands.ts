@@ -4,6 +4,8 @@ import type { Command } from 'commander';
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
+  /** Heading of the help that it stands under; without one, at the end. */
+  readonly group?: string;
   /**
    * Imports the command's module. The module itself imports heavy rooms only inside its actions. `wholeTree` gives the
    * program with every command loaded, for who must know them all.
@@ -15,66 +17,79 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'fleet',
+    group: 'Setting up:',
     summary: "make a fleet's keys and files",
     load: async () => (await import('./fleet.ts')).fleetCommand(),
   },
   {
+    name: 'profile',
+    group: 'Setting up:',
+    summary: 'check firmware profiles',
+    load: async () => (await import('./profile.ts')).profileCommand(),
+  },
+  {
+    name: 'broker',
+    group: 'Setting up:',
+    summary: 'configure the MQTT broker of a fleet',
+    load: async () => (await import('./broker.ts')).brokerCommand(),
+  },
+  {
     name: 'keygen',
+    group: 'Signing:',
     summary: "make a publisher's key pair",
     load: async () => (await import('./keygen.ts')).keygenCommand(),
   },
   {
     name: 'sign',
+    group: 'Signing:',
     summary: 'sign a model',
     load: async () => (await import('./sign.ts')).signCommand(),
   },
   {
     name: 'verify',
+    group: 'Signing:',
     summary: 'verify a signed model',
     load: async () => (await import('./verify.ts')).verifyCommand(),
   },
   {
     name: 'release',
+    group: 'Signing:',
     summary: 'make, publish and withdraw releases',
     load: async () => (await import('./release.ts')).releaseCommand(),
   },
   {
-    name: 'profile',
-    summary: 'check firmware profiles',
-    load: async () => (await import('./profile.ts')).profileCommand(),
-  },
-  {
     name: 'controller',
+    group: 'The fleet:',
     summary: "run the fleet's daemon",
     load: async () => (await import('./controller.ts')).controllerCommand(),
   },
   {
     name: 'device',
+    group: 'The fleet:',
     summary: 'see and decide about devices',
     load: async () => (await import('./device.ts')).deviceCommand(),
   },
   {
     name: 'upgrade',
+    group: 'The fleet:',
     summary: 'install a release on devices and follow it to its attested end',
     load: async () => (await import('./upgrade.ts')).upgradeCommand(),
   },
   {
-    name: 'broker',
-    summary: 'configure the MQTT broker of a fleet',
-    load: async () => (await import('./broker.ts')).brokerCommand(),
-  },
-  {
-    name: 'evidence',
-    summary: 'explain evidence',
-    load: async () => (await import('./evidence.ts')).evidenceCommand(),
-  },
-  {
     name: 'explain',
+    group: 'Finding out:',
     summary: 'explain a rule that a finding names',
     load: async () => (await import('./explain.ts')).explainCommand(),
   },
   {
+    name: 'evidence',
+    group: 'Finding out:',
+    summary: 'explain evidence',
+    load: async () => (await import('./evidence.ts')).evidenceCommand(),
+  },
+  {
     name: 'tpm',
+    group: 'Finding out:',
     summary: 'look at the TPM of this machine, and find what is missing',
     load: async () => (await import('./tpm.ts')).tpmCommand(),
   },

@@ -16,6 +16,11 @@ function adopt(parent: Command, child: Command): void {
   for (const grandchild of child.commands) adopt(child, grandchild);
 }
 
+/** Under the entry's heading of the help, if it has one. */
+function inGroup(command: Command, { group }: CommandEntry): Command {
+  return group === undefined ? command : command.helpGroup(group);
+}
+
 /** The program without commands: options that every command takes, help, and errors thrown instead of exits. */
 function emptyProgram(): Command {
   return (
@@ -25,6 +30,8 @@ function emptyProgram(): Command {
       .addOption(jsonOption())
       // Options belong to the command they follow: `release make --version 2` is not a question for our own version.
       .enablePositionalOptions()
+      .commandsGroup('More:')
+      .helpCommand(true)
       .showHelpAfterError('(see --help)')
       .addHelpText(
         'after',
@@ -40,7 +47,7 @@ export async function fullProgram(entries: readonly CommandEntry[] = COMMANDS): 
   for (const entry of entries) {
     const command = await entry.load(async () => fullProgram(entries));
     adopt(program, command);
-    program.addCommand(command);
+    program.addCommand(inGroup(command, entry));
   }
   return program;
 }
@@ -59,9 +66,9 @@ async function programFor(argv: readonly string[], entries: readonly CommandEntr
       const command = await entry.load(async () => fullProgram(entries));
       command.summary(entry.summary);
       adopt(program, command);
-      program.addCommand(command);
+      program.addCommand(inGroup(command, entry));
     } else {
-      program.command(entry.name).summary(entry.summary).description(entry.summary);
+      inGroup(program.command(entry.name), entry).summary(entry.summary).description(entry.summary);
     }
   }
   return program;

@@ -77,6 +77,25 @@ describe('the binary', () => {
     }
   });
 
+  test('lists its commands under what they are for, in the order of a fleet’s life', async () => {
+    const { code, stdout } = await touchstone(['--help']);
+    const words = [
+      'Setting up:',
+      'fleet',
+      'Signing:',
+      'keygen',
+      'release',
+      'The fleet:',
+      'controller',
+      'Finding out:',
+      'More:',
+    ];
+    const places = words.map((word) => stdout.indexOf(`\n${word.endsWith(':') ? word : `  ${word} `}`));
+    expect(code).toBe(0);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places[0]).toBeGreaterThan(0);
+  });
+
   test('completes the new commands and their options', async () => {
     const { stdout: script } = await touchstone(['completion', 'bash']);
     const ask = `${script}
