@@ -1,23 +1,17 @@
 // Enrolment as the controller runs it: request → credential → proof → pending, until somebody who may approves.
-import { createSecretKey, randomBytes } from 'node:crypto';
-import { decode } from '../bytes/wire.ts';
+import { randomBytes } from 'node:crypto';
 import { toHex, toUtf8 } from '../bytes/text.ts';
 import { downTopic } from '../bus/bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { issueCertificate, readRequest } from '../crypto/certificates.ts';
-import { equalBytes, hmacSha256, sha256 } from '../crypto/digest.ts';
+import { equalBytes, sha256 } from '../crypto/digest.ts';
 import { BusError, WireError } from '../errors.ts';
-import { enrolQualifyingData } from '../evidence/binding.ts';
 import { decodeEnrolProof, decodeEnrolRequest, encodeEnrolCredential, encodeEnrolOutcome } from '../protocol/codec.ts';
 import type { Endorsement, EnrolOutcome, EnrolProof, EnrolRequest } from '../protocol/messages.ts';
 import { openStatement, signStatement } from '../protocol/statement.ts';
 import type { Finding } from '../rules/finding.ts';
-import { makeCredential } from '../tpm/make-credential.ts';
-import { TpmsAttest } from '../tpm/wire/attest.ts';
-import { publicKeyOf, verifyTpmSignature } from '../tpm/wire/public-key.ts';
-import { TpmtSignature } from '../tpm/wire/signature.ts';
-import { readNewcomer, sameKeys } from './newcomer.ts';
+import { credentialFor, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
 import type { Newcomer } from './newcomer.ts';
 import type { ControllerLog } from './log.ts';
 import type { References } from './references.ts';
@@ -125,11 +119,12 @@ export class EnrolmentDesk {
       const fault = refusal('enrol-known-id', `the attestation key of the known device`, 'another attestation key');
       return this.#refuse(request.deviceId, digest, [fault]);
     }
-    const { newcomer } = read;
     const secret = randomBytes(32);
+    const credential = credentialFor(read.newcomer, secret);
+    if ('refused' in credential) return this.#refuse(request.deviceId, digest, [credential.refused]);
     const at = clock.now();
     await registry.putCredential({ request: digest, bytes, secret, at }, at - OPEN_MS);
-    const { credentialBlob, secret: encrypted } = makeCredential(newcomer.ek, newcomer.akName, secret);
+    const { credentialBlob, secret: encrypted } = credential;
     await this.#send(
       request.deviceId,
       encodeEnrolCredential({ v: 1, request: digest, credentialBlob, secret: encrypted }),
@@ -161,12 +156,9 @@ export class EnrolmentDesk {
     if (request.deviceId !== device) return;
     const read = readNewcomer(request, settings, references(), clock.now());
     if ('refused' in read) return this.#refuse(device, digest, read.refused);
-    // A wrong answer may be anybody's; it does not close the way for the right one.
-    if (!equalBytes(hmacSha256(createSecretKey(open.secret), digest), proof.proof)) {
-      return this.#refuse(device, digest, [refusal('enrol-credential', 'HMAC with the credential', 'another value')]);
-    }
-    const fault = quoteFault(read.newcomer, proof, digest);
-    if (fault !== null) return this.#refuse(device, digest, [fault]);
+    const faults = proofFindings(read.newcomer, proof, { request: digest, secret: open.secret });
+    // A wrong answer may be anybody's: it does not close the way for the right one.
+    if (faults.length > 0) return this.#refuse(device, digest, faults);
     await registry.dropCredential(digest);
     if ((await registry.device(device)) === null && (await registry.countPending()) >= MAX_PENDING) {
       return this.#refuse(device, digest, [refusal('enrol-many', `fewer than ${MAX_PENDING} waiting`, 'as many')]);
@@ -278,22 +270,4 @@ function endorsementOf(newcomer: Newcomer, settings: Settings, approvedBy: strin
     approvedBy,
     issuedAt: now,
   };
-}
-
-/** What is wrong with the quote that goes with a proof; null when nothing is. */
-function quoteFault({ ak, akQualifiedName }: Newcomer, proof: EnrolProof, digest: Buffer): Finding | null {
-  const fault = (found: string): Finding =>
-    refusal('enrol-quote', 'a quote by the attestation key over this request', found);
-  try {
-    const signature = decode(TpmtSignature, proof.signature, 'signature');
-    if (!verifyTpmSignature(publicKeyOf(ak), proof.attest, signature)) return fault('a signature by no such key');
-    const attest = decode(TpmsAttest, proof.attest, 'attest');
-    if (attest.attested.type !== 'quote') return fault(`a statement of type ${attest.attested.type}`);
-    if (!equalBytes(attest.qualifiedSigner, akQualifiedName)) return fault('another qualified name');
-    if (!equalBytes(attest.extraData, enrolQualifyingData(digest))) return fault('other qualifying data');
-    return null;
-  } catch (error) {
-    if (error instanceof WireError) return fault(error.message);
-    throw error;
-  }
 }

@@ -1,20 +1,21 @@
 // What a controller finds in an enrolment request: who asks, with which keys, and what is wrong with it. Pure but for certificates.
 import { decode } from '../bytes/wire.ts';
-import { fromHex, toHex } from '../bytes/text.ts';
+import { fromHex } from '../bytes/text.ts';
 import { readRequest } from '../crypto/certificates.ts';
 import { equalBytes } from '../crypto/digest.ts';
 import { checkEkCertificate } from '../crypto/ek-certificate.ts';
 import type { EkCertificateCheck } from '../crypto/ek-certificate.ts';
-import { WireError } from '../errors.ts';
-import { deviceId } from '../evidence/device-id.ts';
-import type { EnrolRequest, Tier } from '../protocol/messages.ts';
+import type { EnrolProof, EnrolRequest, Tier } from '../protocol/messages.ts';
 import type { RuleId } from '../rules/catalogue.ts';
 import type { Finding } from '../rules/finding.ts';
-import { AK_ATTRIBUTES } from '../tpm/wire/templates.ts';
-import { TPM_ALG, TPM_ECC, TPM_RH } from '../tpm/wire/constants.ts';
+import { makeCredential } from '../tpm/make-credential.ts';
+import type { Credential } from '../tpm/make-credential.ts';
+import { TPM_RH } from '../tpm/wire/constants.ts';
 import { objectName, qualifiedName } from '../tpm/wire/names.ts';
 import { publicKeyOf } from '../tpm/wire/public-key.ts';
 import { TpmtPublic } from '../tpm/wire/public.ts';
+import { PROOF_CHECKS, REQUEST_CHECKS, runCheck } from './newcomer-checks.ts';
+import type { Asking, NewcomerCheck, Proving } from './newcomer-checks.ts';
 import type { References } from './references.ts';
 import type { Settings } from './settings.ts';
 
@@ -56,61 +57,66 @@ function tierOf(request: EnrolRequest, ek: TpmtPublic, settings: Settings, now: 
   return ['software', software.faults.length === 0 ? software : hardware];
 }
 
-function akFaults(ak: TpmtPublic): Finding[] {
-  const faults: Finding[] = [];
-  if (ak.attributes !== AK_ATTRIBUTES) {
-    const shown = `0x${ak.attributes.toString(16)}`;
-    faults.push(finding('enrol-ak-attributes', `0x${AK_ATTRIBUTES.toString(16)}`, shown));
-  }
-  const { area } = ak;
-  const fits =
-    area.type === 'ecc' &&
-    area.curve === TPM_ECC.NIST_P256 &&
-    area.scheme?.scheme === TPM_ALG.ECDSA &&
-    area.scheme.hash === TPM_ALG.SHA256 &&
-    ak.nameAlg === TPM_ALG.SHA256 &&
-    ak.authPolicy.length === 0;
-  if (!fits) faults.push(finding('enrol-ak-scheme', 'ECC P-256, ECDSA with SHA-256, no policy', `a ${area.type} key`));
-  return faults;
+/** Anybody may send a request, and node:crypto throws what it likes for a hostile key: nothing of that may end the daemon. */
+function malformed(error: unknown): Finding {
+  return finding('enrol-malformed', 'an enrolment request', error instanceof Error ? error.message : String(error));
 }
 
-function requestFaults(request: EnrolRequest, ek: TpmtPublic, settings: Settings, references: References): Finding[] {
-  const faults: Finding[] = [];
-  if (!equalBytes(request.fleetId, settings.fleetId)) {
-    faults.push(finding('enrol-fleet', toHex(settings.fleetId), toHex(request.fleetId)));
+/** A credential that only the newcomer's TPM can open, or why there is none. */
+export function credentialFor({ ek, akName }: Newcomer, secret: Buffer): Credential | { readonly refused: Finding } {
+  try {
+    return makeCredential(ek, akName, secret);
+  } catch (error) {
+    return { refused: malformed(error) };
   }
-  const id = deviceId(settings.fleetId, objectName(ek));
-  if (request.deviceId !== id) faults.push(finding('enrol-id', id, request.deviceId));
-  const csr = readRequest(request.tlsCsr);
-  if (csr.commonName !== request.deviceId) faults.push(finding('enrol-request', request.deviceId, csr.commonName));
-  const profile = references.profiles.get(request.profile);
-  const expected = profile === undefined ? 'a known profile' : toHex(profile.digest);
-  if (profile === undefined || !equalBytes(profile.digest, request.profileDigest)) {
-    const found = `${request.profile} ${toHex(request.profileDigest)}`;
-    faults.push(finding('enrol-profile', `${request.profile} ${expected}`, found));
-  }
-  return faults;
+}
+
+/** Every check runs; what is wrong is a finding each. */
+function findingsOf<Context>(checks: readonly NewcomerCheck<Context>[], context: Context): Finding[] {
+  return checks.flatMap((check) => {
+    const fault = runCheck(check, context);
+    return fault === null ? [] : [finding(check.rule, fault.expected, fault.found)];
+  });
 }
 
 /** Reads and checks a request; whoever sent it has proven nothing yet. Never throws for what the request is. */
-export function readNewcomer(request: EnrolRequest, settings: Settings, references: References, now: number): Read {
+export function readNewcomer(
+  request: EnrolRequest,
+  settings: Settings,
+  references: References,
+  now: number,
+  checks: readonly NewcomerCheck<Asking>[] = REQUEST_CHECKS,
+): Read {
   try {
     const ek = decode(TpmtPublic, request.ekPublic, 'ekPublic');
     const ak = decode(TpmtPublic, request.akPublic, 'akPublic');
-    const refused = [...requestFaults(request, ek, settings, references), ...akFaults(ak)];
+    const { commonName: csrName } = readRequest(request.tlsCsr);
+    const profileDigest = references.profiles.get(request.profile)?.digest ?? null;
+    const refused = findingsOf(checks, { request, ek, ak, csrName, fleetId: settings.fleetId, profileDigest });
     if (refused.length > 0) return { refused };
     const akName = objectName(ak);
     const [tier, certificate] = tierOf(request, ek, settings, now);
     const warnings = certificate.faults.map((fault) =>
       finding('enrol-ek-certificate', 'a chain to a root of the operator', fault, 'warning'),
     );
+    // Both keys must be ones that can be used, whatever the checks say of their form.
     publicKeyOf(ak);
+    publicKeyOf(ek);
     const akQualifiedName = qualifiedName(TPM_RH.ENDORSEMENT, akName);
     return { newcomer: { request, ek, ak, akName, akQualifiedName, tier, certificate, warnings } };
   } catch (error) {
-    if (!(error instanceof WireError || error instanceof RangeError)) throw error;
-    return { refused: [finding('enrol-malformed', 'an enrolment request', error.message)] };
+    return { refused: [malformed(error)] };
   }
+}
+
+/** What is wrong with a proof of this newcomer: that his two keys are of one TPM, which answers for this request. */
+export function proofFindings(
+  { ak, akQualifiedName }: Newcomer,
+  proof: EnrolProof,
+  sent: { readonly request: Buffer; readonly secret: Buffer },
+  checks: readonly NewcomerCheck<Proving>[] = PROOF_CHECKS,
+): Finding[] {
+  return findingsOf(checks, { ...sent, proof, ak, akQualifiedName });
 }
 
 /** Whether an endorsement (hex fields) is of these very keys. */

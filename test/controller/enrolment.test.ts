@@ -1,0 +1,122 @@
+// Enrolment at the controller for devices that mean well: waiting, approval, rejection, tokens.
+import { X509Certificate } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { toUtf8 } from '../../src/bytes/text.ts';
+import { encodeEnrolProof } from '../../src/protocol/codec.ts';
+import { openStatement } from '../../src/protocol/statement.ts';
+import { SoftDevice } from '../support/soft-device.ts';
+import { ask, openDesk, openOffice, outcome, prove } from './desk.ts';
+import type { Office } from './desk.ts';
+
+let office: Office;
+beforeAll(async () => {
+  office = await openOffice();
+});
+afterAll(async () => office.fleet[Symbol.asyncDispose]());
+
+const newDevice = async (): Promise<SoftDevice> => SoftDevice.make(office.fleet, null);
+
+describe('an honest device', () => {
+  it('waits until it is approved, and then gets an endorsement and a certificate in its own name', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    await ask(desk, device);
+    expect(outcome(desk).outcome).toBe('pending');
+    expect(await desk.registry.device(device.id)).toMatchObject({
+      state: 'pending',
+      tier: 'software',
+      endorsement: null,
+    });
+    expect(await desk.desk.approve(device.id, 'Jo')).toBe(true);
+    const { endorsement, certificate } = outcome(desk);
+    const { ekPublic, akPublic, akQualifiedName } = await device.tpm.identity();
+    const opened = openStatement('endorsement', toUtf8(endorsement ?? ''), office.settings.trust.resultKeys);
+    expect(opened).toMatchObject({
+      deviceId: device.id,
+      fleetId: office.fleet.fleetId,
+      ekPublic: ekPublic.toString('hex'),
+      akPublic: akPublic.toString('hex'),
+      akQualifiedName: akQualifiedName.toString('hex'),
+      tier: 'software',
+      approvedBy: 'Jo',
+    });
+    const leaf = new X509Certificate(certificate ?? '');
+    expect([leaf.subject, leaf.verify(new X509Certificate(office.fleet.caPem).publicKey)]).toEqual([
+      `CN=${device.id}`,
+      true,
+    ]);
+    expect(await desk.desk.approve(device.id, 'Jo')).toBe(false);
+  });
+
+  it('without a vendor’s certificate waits with a warning that says so', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    await ask(desk, device);
+    const findings = (await desk.registry.enrolment(device.id))?.findings ?? [];
+    expect(findings.map(({ rule, status }) => [rule, status])).toEqual([['enrol-ek-certificate', 'warning']]);
+  });
+
+  it('may ask as often as it likes: it is one device, and hears how it stands', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    await ask(desk, device);
+    await desk.desk.approve(device.id, 'Jo');
+    await ask(desk, device);
+    expect(outcome(desk).outcome).toBe('approved');
+    expect(await desk.registry.devices()).toHaveLength(1);
+  });
+
+  it('is told when it is rejected, and can still be approved afterwards', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    await ask(desk, device);
+    expect(await desk.desk.reject(device.id, 'not ours')).toBe(true);
+    expect(outcome(desk)).toMatchObject({ outcome: 'rejected', reason: 'not ours', endorsement: null });
+    expect(await desk.desk.approve(device.id, 'Jo')).toBe(true);
+    expect(outcome(desk).outcome).toBe('approved');
+  });
+
+  it('answers for a credential that another controller, or this one before a restart, has sent', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    const request = await device.request();
+    await desk.desk.receive(device.id, request);
+    const proof = encodeEnrolProof(await prove(desk, device, request));
+    const other = await openDesk(office, {}, desk.registry);
+    await other.desk.receive(device.id, proof);
+    expect(outcome(other).outcome).toBe('pending');
+  });
+});
+
+describe('a token', () => {
+  it('lets in the device that brings it, once, and is kept as a digest only', async () => {
+    const desk = await openDesk(office);
+    const token = desk.tokens.issue('line 4');
+    const kept = await Promise.all(
+      (await readdir(desk.stateDir)).map(async (name) => readFile(join(desk.stateDir, name), 'latin1')),
+    );
+    expect(kept.some((content) => content.includes(token))).toBe(false);
+    const [first, second] = [await newDevice(), await newDevice()];
+    await ask(desk, first, { token });
+    expect(outcome(desk).outcome).toBe('approved');
+    expect((await desk.registry.history(first.id, 5)).some(({ text }) => text.includes('token line 4'))).toBe(true);
+    await ask(desk, second, { token });
+    expect(outcome(desk).outcome).toBe('pending');
+  });
+
+  it('is not used up by a device that is in already, and does not bring back one that was rejected', async () => {
+    const desk = await openDesk(office);
+    const [inside, outside] = [await newDevice(), await newDevice()];
+    await ask(desk, inside);
+    await desk.desk.approve(inside.id, 'Jo');
+    await ask(desk, outside);
+    await desk.desk.reject(outside.id, 'not ours');
+    const token = desk.tokens.issue('next');
+    await ask(desk, inside, { token });
+    await ask(desk, outside, { token });
+    expect(outcome(desk).outcome).toBe('rejected');
+    expect(desk.tokens.take(token)).toBe('next');
+  });
+});
