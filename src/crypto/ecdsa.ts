@@ -68,12 +68,17 @@ export function publicPem(key: KeyObject): string {
   return shown.export({ type: 'spki', format: 'pem' }).toString();
 }
 
-/** SHA-256 of the DER SPKI, hex: how statements name keys. */
+const keyIds = new WeakMap<KeyObject, string>();
+
+/** SHA-256 of the DER SPKI, hex: how statements name keys. Made once a key: it costs more than a signature. */
 export function keyId(key: KeyObject): string {
+  const known = keyIds.get(key);
+  if (known !== undefined) return known;
   const shown = key.type === 'private' ? createPublicKey(key) : key;
-  return createHash('sha256')
-    .update(shown.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
+  const spki = shown.export({ type: 'spki', format: 'der' });
+  const id = createHash('sha256').update(spki).digest('hex');
+  keyIds.set(key, id);
+  return id;
 }
 
 /** DER ECDSA signature over `data` with the curve's hash. */
