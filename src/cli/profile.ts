@@ -1,4 +1,4 @@
-// `touchstone profile check FILE`: is this firmware profile one that devices and controller take, what is wrong where, and what is risky.
+// `touchstone profile`: is this firmware profile one that devices and controller take, what is wrong where, and what is risky.
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { ConfigError } from '../errors.ts';
@@ -8,6 +8,7 @@ import { jsonLines, lineOf } from '../profile/json-lines.ts';
 import { riskyChoices } from '../profile/risky-choices.ts';
 import { fromUtf8, toHex } from '../bytes/text.ts';
 import { EXIT } from './exit.ts';
+import type { ConfigOptions } from './profile-config.ts';
 import { cleanText, outputOf } from './output.ts';
 import { profileLearnCommand } from './profile-learn.ts';
 
@@ -71,5 +72,21 @@ export function profileCommand(): Command {
     )
     .action(async (file: string, _options: unknown, self: Command) => check(file, self));
   command.addCommand(profileLearnCommand());
+  command
+    .command('config')
+    .description('measure config files, for the configs of a slot in a profile')
+    .argument('<path...>', 'absolute path on the device: a file, a folder, or a pattern with *, ? and **')
+    .option('--root <dir>', 'folder of a firmware image in which the paths are looked for')
+    .addHelpText(
+      'after',
+      `
+The digest covers names, sizes and bytes of every file that the path matches. A device with other files there is not trusted.
+
+Example:
+  touchstone profile config /etc/detector/thresholds.json '/etc/detector/regions/*.json' --root image`,
+    )
+    .action(async (paths: string[], options: ConfigOptions, self: Command) =>
+      (await import('./profile-config.ts')).config(paths, options, self),
+    );
   return command;
 }

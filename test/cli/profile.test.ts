@@ -1,6 +1,8 @@
 // `touchstone profile check`: valid or not, every fault on its line, and what risky choices cost.
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HashPool } from '../../src/files/hash-pool.ts';
+import { measureConfigs } from '../../src/measure/config-measurer.ts';
 import { quickly, quicklyJson, Scratch, touchstone } from '../support/binary.ts';
 
 const SHIPPED = new URL('../../firmware-profiles/generic-linux.json', import.meta.url).pathname;
@@ -59,5 +61,60 @@ describe('touchstone profile check', () => {
     });
     expect((await quickly(['profile', 'check', scratch.path('nowhere.json')])).code).toBe(3);
     expect((await quickly(['profile', 'check', scratch.dir])).code).toBe(3);
+  });
+});
+
+describe('touchstone profile config', () => {
+  interface Configs {
+    readonly configs: { readonly path: string; readonly sha256: string; readonly files: number }[];
+  }
+
+  async function config(...args: string[]): Promise<Configs['configs']> {
+    const called = await quicklyJson(['profile', 'config', ...args]);
+    expect(called.code).toBe(0);
+    return (called.document as Configs).configs;
+  }
+
+  beforeEach(async () => {
+    await scratch.write({ 'image/etc/d/a.json': '1', 'image/etc/d/b.json': '2', 'image/etc/d/notes.txt': 'x' });
+  });
+
+  test('measures files, folders and patterns as a device does, in an image or in place', async () => {
+    const paths = ['/etc/d/a.json', '/etc/d', '/etc/d/*.json'];
+    const inImage = await config(...paths, '--root', scratch.path('image'));
+    expect(inImage.map(({ path, files }) => [path, files])).toEqual([
+      ['/etc/d/a.json', 1],
+      ['/etc/d', 3],
+      ['/etc/d/*.json', 2],
+    ]);
+    const inPlace = await config(...paths.map((path) => scratch.path('image', path)));
+    expect(inPlace.map(({ sha256 }) => sha256)).toEqual(inImage.map(({ sha256 }) => sha256));
+    await using pool = new HashPool();
+    const asked = inPlace.map(({ path, sha256 }) => ({ path, sha256 }));
+    expect((await measureConfigs(asked, { pool })).differing).toEqual([]);
+  });
+
+  test('gives entries that the check takes', async () => {
+    const { stdout } = await touchstone(['profile', 'config', '/etc/d/*.json', '--root', scratch.path('image')]);
+    const entry: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+    const profile = JSON.parse(await readFile(SHIPPED, 'utf8')) as { slots: { configs: unknown[] }[] };
+    profile.slots[0]?.configs.push(entry);
+    expect((await check(JSON.stringify(profile))).code).toBe(0);
+  });
+
+  test('changes with every byte and name', async () => {
+    const [before] = await config('/etc/d', '--root', scratch.path('image'));
+    await scratch.write({ 'image/etc/d/c.json': '' });
+    const [after] = await config('/etc/d', '--root', scratch.path('image'));
+    expect(after?.sha256).not.toBe(before?.sha256);
+  });
+
+  test.each([
+    [2, 'etc/d'],
+    [2, '/etc/../etc/d'],
+    [3, '/etc/nothing'],
+    [3, '/etc/d/*.xml'],
+  ])('ends with %d for %s', async (code, path) => {
+    expect((await quickly(['profile', 'config', path, '--root', scratch.path('image')])).code).toBe(code);
   });
 });

@@ -197,6 +197,28 @@ describe('release make', () => {
     expect(await at.lies()).toEqual(['controller', 'model', 'slsa.json']);
   });
 
+  test('is there as a whole or not at all, at whatever moment the power goes', async () => {
+    await at.scratch.write(Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`model/many/${n}`, 'x'])));
+    const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+    let cuts = 0;
+    for (let tries = 0; tries < 12; tries++) {
+      const out = `r${tries}`;
+      const child = spawn(process.execPath, [main, ...at.making(out)], { stdio: 'ignore' });
+      const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+      // Later with each try, from before the first file on.
+      const begun = async (): Promise<boolean> => (await at.lies()).some((name) => name.includes(`-tmp-${out}-`));
+      while (!(await begun()) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, tries * 12));
+      child.kill('SIGKILL');
+      const cut = (await ended) !== 0;
+      if (cut) cuts++;
+      const there = (await at.lies()).includes(out);
+      expect({ out, whole: there ? (await at.add(out)).code : 0 }).toEqual({ out, whole: 0 });
+    }
+    expect(cuts).toBeGreaterThan(0);
+    await at.make('after');
+  });
+
   test.each(['p256', 'p384'])('openssl verifies the signature of its passport (%s)', async (curve) => {
     await quickly(['keygen', '--out', at.path('keys'), '--curve', curve]);
     await at.make('release', '--key', at.path('keys/publisher.key.pem'));

@@ -15,6 +15,7 @@ const COMMANDS = [
   'release list',
   'release withdraw',
   'profile check',
+  'profile config',
   'explain',
 ];
 
