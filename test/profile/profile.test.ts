@@ -38,6 +38,28 @@ describe('firmware profiles', () => {
     }
   });
 
+  it('explains every profile that is shipped, and every choice that there is', async () => {
+    const explained = await readFile(new URL('README.md', folder), 'utf8');
+    const profiles = (await readdir(folder)).filter((file) => file.endsWith('.json') && !file.endsWith('.schema.json'));
+    const choices = [
+      'hardwareClass',
+      'eventPcr',
+      'bootPcrs',
+      'ownership',
+      'configs',
+      'onFailure',
+      'onLeaseExpired',
+      'required',
+      'runtime',
+      'maxDetectionSeconds',
+      'attestEverySeconds',
+      'leaseSeconds',
+    ];
+    for (const word of [...profiles.map((file) => `\`${file.replace('.json', '')}\``), ...choices]) {
+      expect(explained).toContain(word);
+    }
+  });
+
   it.each([
     ['an event PCR that software can reset', 'tpm.eventPcr', 'tpm.eventPcr', 16],
     ['an event PCR that is also a boot PCR', 'tpm.eventPcr', 'tpm.eventPcr', 7],
@@ -58,6 +80,9 @@ describe('firmware profiles', () => {
     ],
     ['a lease no longer than the interval', 'leaseSeconds', 'leaseSeconds', shipped.attestEverySeconds],
     ['a lease of nothing', 'leaseSeconds', 'leaseSeconds', 0],
+    ['a format that may hold code', 'formats.0', 'formats', ['pickle']],
+    ['a format twice', 'formats', 'formats', ['onnx', 'onnx']],
+    ['no format at all', 'formats', 'formats', []],
     ['an unknown field', 'extra', 'extra', 1],
     ['another version', 'v', 'v', 2],
   ])('refuses %s and names the field', (_title, field, path, value) => {
@@ -85,7 +110,7 @@ describe('firmware profiles', () => {
 
   it('has a schema with the same fields and limits as the code', async () => {
     const schema = JSON.parse(await readFile(new URL('profile.schema.json', folder), 'utf8')) as Schema;
-    expect(Object.keys(schema.properties).toSorted()).toEqual(Object.keys(shipped).toSorted());
+    expect(Object.keys(schema.properties).toSorted()).toEqual([...Object.keys(shipped), 'formats'].toSorted());
     expect(Object.keys(schema.properties['tpm']?.properties ?? {}).toSorted()).toEqual(
       Object.keys(shipped.tpm).toSorted(),
     );
