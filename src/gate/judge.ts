@@ -19,6 +19,7 @@ import type { ModelChecks, VerifiedRelease } from '../release/verified.ts';
 import type { Finding } from '../rules/finding.ts';
 import { ADMISSION_CHECKS } from './admission-checks.ts';
 import type { Candidate } from './admission-checks.ts';
+import { judgeFormats } from './formats/policy.ts';
 import { releaseFolder } from './places.ts';
 import { withdrawalsOf } from './withdrawals.ts';
 
@@ -123,7 +124,9 @@ export async function judgeBytes(
   if (!listed.admitted) return listed;
   const { pool, checks } = parts;
   const found = await verifyModelFolderWith(checks.model, listed.model.folder, release, pool, { subject: slot.name });
-  return found.ok ? { admitted: true, verified: found.release } : { admitted: false, findings: found.findings };
+  if (!found.ok) return { admitted: false, findings: found.findings };
+  const faults = await judgeFormats(listed.model.folder, listed.model.files, parts.profile.formats ?? null);
+  return faults.length > 0 ? refuse(faults, slot.name, 'profile') : { admitted: true, verified: found.release };
 }
 
 /** Judges what lies under a release id on this device, as an installation does; null unless everything is right. Errors: MeasureError. */

@@ -27,6 +27,10 @@ export interface ConfigProfile {
   readonly sha256: string;
 }
 
+/** Formats of models that hold numbers and structure and no code. */
+export const MODEL_FORMATS = ['safetensors', 'onnx', 'tflite', 'gguf', 'openvino'] as const;
+export type ModelFormat = (typeof MODEL_FORMATS)[number];
+
 export interface Profile {
   readonly v: 1;
   readonly id: string;
@@ -44,6 +48,8 @@ export interface Profile {
   readonly slots: readonly SlotProfile[];
   /** The inference runtime's files, measured at boot and agent start; null where there is none to measure. */
   readonly runtime: string | null;
+  /** What models may be made of; left out: anything that a publisher signed. */
+  readonly formats?: readonly ModelFormat[];
   /** Longest time between two full passes over the bytes of every slot. */
   readonly maxDetectionSeconds: number;
   /** How often the controller asks for evidence. */
@@ -99,6 +105,13 @@ export const Profile: Shape<Profile> = v.strictObject({
     v.check((slots) => distinctNames(slots), 'two slots have the same name'),
   ),
   runtime: v.nullable(text(4096)),
+  formats: v.exactOptional(
+    v.pipe(
+      v.array(v.picklist(MODEL_FORMATS)),
+      v.minLength(1),
+      v.check((list) => new Set(list).size === list.length, 'names a format twice'),
+    ),
+  ),
   maxDetectionSeconds: v.pipe(uint(86_400), v.minValue(1)),
   attestEverySeconds: v.pipe(uint(86_400), v.minValue(1)),
   leaseSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),

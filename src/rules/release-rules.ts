@@ -113,6 +113,20 @@ export const RELEASE_RULES = {
     sai: 'deployment',
   },
 
+  // Harmless: is it made of what the profile allows?
+  'release-format': {
+    demands: 'A model is made of the formats that the profile allows; files with code are not among them.',
+    now: 'Ask the publisher for the model in an allowed format, without pickles, archives, scripts and programs.',
+    atlas: 'AML.T0011.000',
+    sai: 'deployment',
+  },
+  'release-format-header': {
+    demands: 'The header of every model file agrees with the file: lengths, places and other files that it names.',
+    now: 'Do not load this model anywhere: its file is broken, or made to break the program that reads it.',
+    atlas: 'AML.T0011.000',
+    sai: 'deployment',
+  },
+
   // Fitting: is it meant for here and now?
   'release-expired': {
     demands: 'A release is installed before its last day; what runs already goes on.',

@@ -5,6 +5,7 @@ import { toHex } from '../../src/bytes/text.ts';
 import { manifestDigest } from '../../src/release/manifest.ts';
 import { edited, one, parsed, planned } from './bad-release.ts';
 import type { BadRelease } from './bad-release.ts';
+import { profile } from './device.ts';
 
 const model = (folder: string, path: string): string => join(folder, 'model', path);
 
@@ -146,5 +147,17 @@ export const FILE_FAULTS: readonly BadRelease[] = [
       rmSync(join(folder, 'model'), { recursive: true });
       mkdirSync(join(folder, 'model'));
     }),
+  },
+  {
+    name: 'with a script, where the profile lists formats',
+    ...parsed('release-format'),
+    make: planned({ files: { 'setup.py': 'import os', 'MODEL_CARD.md': '#' } }),
+    device: { profile: { ...profile, formats: ['onnx'] } },
+  },
+  {
+    name: 'with a network that is none, where the profile lists formats',
+    ...parsed('release-format-header'),
+    make: planned({}),
+    device: { profile: { ...profile, formats: ['onnx'] } },
   },
 ];
