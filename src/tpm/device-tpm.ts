@@ -42,6 +42,15 @@ export interface DeviceTpmOptions {
   readonly onEvent?: (event: DeviceTpmEvent) => void;
 }
 
+/** What work beyond the port gets. */
+export interface TpmParts {
+  readonly queue: CommandQueue;
+  /** Salted by the EK: what it authenticates came from this TPM. */
+  readonly session: Session;
+  readonly ak: LoadedObject;
+  readonly auths: HierarchyAuths;
+}
+
 /** Four characters, padded with NUL or spaces: TPM_PT_MANUFACTURER, Part 2, 6.13. */
 function manufacturerText(value: number): string {
   const bytes = Buffer.alloc(4);
@@ -159,6 +168,13 @@ export class DeviceTpm implements Tpm {
     );
   }
 
+  /** Runs `work` in order with the port's methods, none of which runs in its middle. At most two sessions and one object may be added. */
+  withParts<T>(work: (parts: TpmParts) => Promise<T>): Promise<T> {
+    return this.#inOrder(() =>
+      this.#salted((session) => work({ queue: this.queue, session, ak: this.#ak, auths: this.#auths })),
+    );
+  }
+
   ownership(): Promise<Ownership> {
     return this.#inOrder(() => readOwnership(this.queue));
   }
@@ -167,7 +183,7 @@ export class DeviceTpm implements Tpm {
   takeOwnership(values: Required<HierarchyAuths>): Promise<OwnershipTaken> {
     return this.#inOrder(async () => {
       const ek = await this.#endorsementKey();
-      const taken = await withEndorsementKey(this.queue, ek, (key) =>
+      const taken = await withEndorsementKey(this.queue, ek, this.#auths.endorsement, (key) =>
         takeOwnership(this.queue, { key, pinnedName: this.#options.ekName ?? ek.name }, values),
       );
       const changed: { -readonly [K in keyof HierarchyAuths]: HierarchyAuths[K] } = { ...this.#auths };
@@ -187,7 +203,7 @@ export class DeviceTpm implements Tpm {
   /** Runs `work` in a session salted by the EK, which is loaded meanwhile. */
   async #salted<T>(work: (session: Session, ek: LoadedObject) => Promise<T>): Promise<T> {
     const ek = await this.#endorsementKey();
-    return withEndorsementKey(this.queue, ek, async (key) => {
+    return withEndorsementKey(this.queue, ek, this.#auths.endorsement, async (key) => {
       const salt = { key, pinnedName: this.#options.ekName ?? ek.name };
       await using session = await startSession(this.queue, { salt });
       return await work(session, key);

@@ -13,13 +13,14 @@ import {
 } from './commands/objects.ts';
 import { withAuth } from './hierarchy-auth.ts';
 import type { CommandQueue } from './queue.ts';
-import { isRefusal, TpmResponseError } from './tpm-error.ts';
+import { isRefusal, TpmError, TpmResponseError } from './tpm-error.ts';
 import { TPM_RH } from './wire/constants.ts';
 import { TpmtPublic } from './wire/public.ts';
 import { EK_TEMPLATES, type EkTemplate } from './wire/templates.ts';
 
-/** Response codes: no such handle; the NV index was never written. */
+/** Response codes: no such handle; the bytes were not made by this start of this TPM; the NV index was never written. */
 const RC_HANDLE = 0x8b;
+const RC_INTEGRITY = 0x9f;
 const RC_NV_UNINITIALIZED = 0x14a;
 
 /** The endorsement key of this TPM. */
@@ -140,15 +141,36 @@ export async function findEndorsementKey(tpm: CommandQueue, auth?: Buffer): Prom
   throw unsupported;
 }
 
-/** Runs `work` while the key is loaded. */
+/** A saved context ends with the TPM's start or when the TPM is cleared; the key does not, and is then made anew. */
+async function loadSaved(
+  tpm: CommandQueue,
+  { template, name }: EndorsementKey,
+  saved: SavedContext,
+  auth: Buffer | undefined,
+): Promise<number> {
+  try {
+    return await contextLoad(tpm, saved);
+  } catch (error) {
+    if (!isRefusal(error, RC_INTEGRITY)) throw error;
+    const made = await withAuth(tpm, auth, (authorization) =>
+      createPrimary(tpm, TPM_RH.ENDORSEMENT, template.template, { auth: authorization }),
+    );
+    if (made.name.equals(name)) return made.handle;
+    await flushContext(tpm, made);
+    throw new TpmError('TPM_RESPONSE', 'the endorsement key of this TPM is another than before', { cause: error });
+  }
+}
+
+/** Runs `work` while the key is loaded. `auth` is the endorsement hierarchy's. */
 export async function withEndorsementKey<T>(
   tpm: CommandQueue,
   key: EndorsementKey,
+  auth: Buffer | undefined,
   work: (loaded: LoadedObject) => Promise<T>,
 ): Promise<T> {
   const { publicArea, name, place } = key;
   if ('persistent' in place) return work({ handle: place.persistent, publicArea, name });
-  const handle = await contextLoad(tpm, place.saved);
+  const handle = await loadSaved(tpm, key, place.saved, auth);
   try {
     return await work({ handle, publicArea, name });
   } finally {

@@ -5,7 +5,7 @@ export interface TappedTransport extends TpmTransport {
   /** Everything that passed, in order. */
   readonly seen: Buffer[];
   /** Set it to change answers; `code` is the TPM_CC of the command. */
-  change: (response: Buffer, code: number) => Buffer;
+  change: (response: Buffer, code: number) => Buffer | Promise<Buffer>;
 }
 
 export function tapped(inner: TpmTransport): TappedTransport {
@@ -16,7 +16,7 @@ export function tapped(inner: TpmTransport): TappedTransport {
     change: (response) => response,
     transmit: async (command) => {
       seen.push(Buffer.from(command));
-      const response = tap.change(await inner.transmit(command), command.readUInt32BE(6));
+      const response = await tap.change(await inner.transmit(command), command.readUInt32BE(6));
       seen.push(Buffer.from(response));
       return response;
     },

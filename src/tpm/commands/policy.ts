@@ -1,5 +1,5 @@
 // Policy commands: each adds one condition to the policy digest of a session.
-import { sized, u16, u32, u8 } from '../../bytes/wire.ts';
+import { list, sized, u16, u32, u8 } from '../../bytes/wire.ts';
 import type { CommandQueue } from '../queue.ts';
 import { TpmlPcrSelection } from '../wire/pcr.ts';
 import { TpmtSignature, TpmtTicket } from '../wire/signature.ts';
@@ -151,6 +151,16 @@ export async function policyAuthorize(
       [sized(66), options.keyName],
       [TpmtTicket, options.ticket],
     ),
+    read: nothing,
+  });
+}
+
+/** TPM2_PolicyOR, Part 3, 23.6: the policy so far must be one of 2 to 8. */
+export async function policyOr(tpm: CommandQueue, session: number, policies: readonly Buffer[]): Promise<void> {
+  await execute(tpm, {
+    command: 'PolicyOR',
+    handles: [session],
+    parameters: pack([list(digest, 8), [...policies]]),
     read: nothing,
   });
 }

@@ -86,6 +86,11 @@ export class PolicyDigest {
     return new PolicyDigest(hash(new PolicyDigest().#and(TPM_CC.PolicyAuthorize, keyName).bytes, policyRef));
   }
 
+  /** TPM2_PolicyOR, Part 3, 23.6: any of 2 to 8 policies. It takes the place of all conditions before it. */
+  static anyOf(policies: readonly PolicyDigest[]): PolicyDigest {
+    return new PolicyDigest().#and(TPM_CC.PolicyOR, ...policies.map(({ bytes }) => bytes));
+  }
+
   /** TPM2_PolicyAuthorizeNV, Part 3, 23.22. It takes the place of all conditions before it. */
   static authorizedByNv(indexName: Uint8Array): PolicyDigest {
     return new PolicyDigest().#and(TPM_CC.PolicyAuthorizeNV, indexName);

@@ -1,0 +1,55 @@
+// The version floors of one device, as gate and agent use them: read, raise, provision, certify.
+import { nvCertify } from '../commands/attest.ts';
+import type { DeviceTpm } from '../device-tpm.ts';
+import type { Quote } from '../port.ts';
+import type { FloorDefinition } from './definition.ts';
+import { defineFloorIndices, writeFirstFloors, type FirstWriteOutcome, type FirstWriteToken } from './provision.ts';
+import { raiseFloor, type RaiseOutcome, type RaiseToken } from './raise.ts';
+import { readFloors, type FloorState } from './state.ts';
+
+/** Errors of every method: TpmError. Judgements are values. */
+export class VersionFloors {
+  readonly #device: DeviceTpm;
+  readonly #definition: FloorDefinition;
+  readonly #maxStep: bigint;
+
+  /** `maxStep`: longest step that this device takes from the floor's authority; the root's may be longer. */
+  constructor(device: DeviceTpm, definition: FloorDefinition, maxStep: bigint) {
+    if (maxStep < 1n) throw new RangeError('a step is at least 1');
+    this.#device = device;
+    this.#definition = definition;
+    this.#maxStep = maxStep;
+  }
+
+  /** Through a session salted by the EK: what somebody on the bus changes is an error, never another floor. */
+  read(): Promise<FloorState> {
+    return this.#device.withParts(async (parts) => readFloors(parts, this.#definition));
+  }
+
+  /** See raiseFloor. */
+  raise(token: RaiseToken): Promise<RaiseOutcome> {
+    return this.#device.withParts(async (parts) => raiseFloor(parts, this.#definition, token, this.#maxStep));
+  }
+
+  /** See defineFloorIndices. */
+  define(): Promise<FloorState> {
+    return this.#device.withParts(async (parts) => defineFloorIndices(parts, this.#definition));
+  }
+
+  /** See writeFirstFloors. */
+  writeFirst(token: FirstWriteToken): Promise<FirstWriteOutcome> {
+    return this.#device.withParts(async (parts) => writeFirstFloors(parts, this.#definition, token));
+  }
+
+  /** The floors, and the generation, as the AK certifies them: TPMS_ATTEST of type NV. Only floors that are set can be certified. */
+  certify(qualifyingData: Uint8Array): Promise<{ readonly floors: Quote; readonly generation: Quote }> {
+    return this.#device.withParts(async ({ queue, ak }) => {
+      const certified = async (of: 'floors' | 'generation'): Promise<Quote> => {
+        const { handle, written, publicArea } = this.#definition[of];
+        const index = { handle, name: written };
+        return nvCertify(queue, ak, index, index, qualifyingData, { size: publicArea.dataSize });
+      };
+      return { floors: await certified('floors'), generation: await certified('generation') };
+    });
+  }
+}
