@@ -93,6 +93,7 @@ async function openOwnTpm(
   ownership: 'exclusive' | 'shared',
   authFile: string,
   log: AgentLog,
+  onLate: (command: string, afterMs: number) => void,
 ): Promise<DeviceTpm> {
   const exclusive = ownership === 'exclusive';
   // Also under `shared`: a device that was exclusive once must still know its own values.
@@ -102,6 +103,7 @@ async function openOwnTpm(
     ...(auths === null ? {} : { auths }),
     onEvent: (event) => {
       logTpmEvent(log, event);
+      if (event.kind === 'late') onLate(event.command, event.afterMs);
     },
   });
   if (exclusive && auths !== null) {
@@ -140,7 +142,19 @@ export async function runAgent(run: AgentRun): Promise<void> {
 
   const { tcti } = profile.profile.tpm;
   const configured = run.tcti ?? (tcti === 'auto' ? DEFAULT_TCTI : tcti);
-  await using tpm = await openOwnTpm(configured, profile.profile.tpm.ownership, join(run.state, 'tpm-auth.json'), log);
+  const onLate = (command: string, afterMs: number): void => {
+    const detail = `the TPM had not answered ${command} after ${afterMs} ms`;
+    const report = { session, kind: 'tpm', rule: 'tpm-late', slot: null, subject: command, detail, at: now() } as const;
+    // A journal that fails ends the agent at its next step; this one only wanted to tell.
+    journal.addReport(report).catch(() => undefined);
+  };
+  await using tpm = await openOwnTpm(
+    configured,
+    profile.profile.tpm.ownership,
+    join(run.state, 'tpm-auth.json'),
+    log,
+    onLate,
+  );
   const identity = await tpm.identity();
   const device = deviceId(fleetId, objectName(decode(TpmtPublic, identity.ekPublic)));
 
