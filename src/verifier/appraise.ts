@@ -129,7 +129,7 @@ function measuredSlots({ slots }: LogState, reference: ReferenceValues): Measure
 function toExpected({ input, challenge, quote, claims, base, events, replayed }: Explained): Expected {
   const { reference, endorsement } = input;
   const { deviceId } = endorsement.endorsement;
-  const reader = { deviceId, session: claims.session, epoch: quote, reference };
+  const reader = { deviceId, session: claims.session, epoch: quote, reference, before: input.row.log };
   const state = foldLog(base, events, Buffer.from(replayed, 'latin1'), reader);
   const others = challenge.pcrs.filter((pcr) => pcr !== reference.profile.eventPcr);
   const bootPcrs = new Map(others.map((pcr, i) => [pcr, claims.bootPcrs[i] ?? ZERO_PCR]));

@@ -11,6 +11,16 @@ export interface LogReader {
   readonly session: Uint8Array;
   readonly epoch: Epoch;
   readonly reference: ReferenceValues;
+  /** The row's log, of whatever epoch. */
+  readonly before: LogState | null;
+}
+
+/**
+ * The session that an agent start may not have: that of an agent which spoke before the TPM's last reset. A session is drawn at
+ * each start and never stored, so a log that has it again was copied, or the TPM was reset under an agent that lived on.
+ */
+function spentSession({ before, epoch }: LogReader): Uint8Array | null {
+  return before === null || before.epoch.resetCount === epoch.resetCount ? null : before.session;
 }
 
 /** Looks releases up for events that mostly name the one that the event before them named. */
@@ -65,13 +75,14 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     bootExplained: false,
   };
   const releases = new ReleaseLookup(reader.reference);
+  const spent = spentSession(reader);
   for (const event of events) {
     seq++;
     bootExplained = explainsBoot(bootExplained, seq, event, reader.deviceId);
     if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader, releases));
     else if (event.type === 'foreign-extension') foreignExtensions++;
     else components = event.components;
-    if (event.type === 'agent-start') startedSession = event.session;
+    if (event.type === 'agent-start') startedSession = sameBytes(event.session, spent) ? null : event.session;
   }
   return {
     epoch: { resetCount: reader.epoch.resetCount, restartCount: reader.epoch.restartCount },

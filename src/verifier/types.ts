@@ -76,7 +76,7 @@ export interface LogState {
   readonly pcr: Uint8Array;
   readonly session: Uint8Array | null;
   readonly components: Components | null;
-  /** Session of the last agent-start event in this log. */
+  /** Session of the last agent-start event in this log; null where there is none that is the agent's own. */
   readonly startedSession: Uint8Array | null;
   readonly foreignExtensions: number;
   readonly bootExplained: boolean;

