@@ -2,10 +2,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { STATE_FILES } from '../controller/settings.ts';
+import { judgeFormats } from '../gate/formats/policy.ts';
 import { inspectProfile } from '../profile/profile.ts';
 import type { Profile } from '../profile/profile.ts';
 import type { ListedRelease } from '../release/publisher-releases.ts';
+import { listModel } from '../release/model-files.ts';
 import type { SignedRelease } from '../release/open.ts';
+import { MODEL_FOLDER } from '../release/release-folder.ts';
 
 async function profilesOf(state: string): Promise<Profile[]> {
   const folder = join(state, STATE_FILES.profiles);
@@ -26,16 +29,34 @@ function isTaken({ passport }: SignedRelease, profile: Profile): boolean {
   );
 }
 
-/** Sentences; none is a judgement. `listed`: what the fleet has. */
+/** What devices of these profiles will say of the model's formats, in sentences. */
+async function formatAdvice(folder: string, profiles: readonly Profile[]): Promise<string[]> {
+  const model = join(folder, MODEL_FOLDER);
+  const { files } = await listModel(model, () => false);
+  const advice: string[] = [];
+  for (const { id, formats } of profiles) {
+    const [fault] = await judgeFormats(model, files, formats ?? null);
+    if (fault !== undefined) {
+      advice.push(
+        `devices of profile ${id} refuse it: ${fault.rule}: expected ${fault.expected}, found ${fault.found}`,
+      );
+    }
+  }
+  return advice;
+}
+
+/** Sentences; none is a judgement. `folder`: the release as the fleet has it; `listed`: all that it has. */
 export async function adviceOn(
   release: SignedRelease,
+  folder: string,
   state: string,
   listed: readonly ListedRelease[],
 ): Promise<string[]> {
   const advice: string[] = [];
   const { modelId, slotRole, hardwareClass, securityVersion } = release.passport;
   const profiles = await profilesOf(state);
-  if (!profiles.some((profile) => isTaken(release, profile))) {
+  const taking = profiles.filter((profile) => isTaken(release, profile));
+  if (taking.length === 0) {
     const wanted = `model ${modelId} in role ${slotRole} on ${hardwareClass.join(' or ')}`;
     advice.push(
       profiles.length === 0
@@ -43,6 +64,7 @@ export async function adviceOn(
         : `no device takes it: none of the controller’s profiles has a slot for ${wanted}`,
     );
   }
+  advice.push(...(await formatAdvice(folder, taking)));
   const newer = listed.flatMap(({ opened }) =>
     opened.ok &&
     opened.release.passport.modelId === modelId &&

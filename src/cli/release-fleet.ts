@@ -64,7 +64,7 @@ export async function add(from: string, options: AddOptions, command: Command): 
   const { release, folder, state } = added;
   const { modelId, version, securityVersion } = release.passport;
   const next = `touchstone upgrade DEVICE --release ${release.id}`;
-  const advice = await adviceOn(release, options.state, await listReleases(releases, trust));
+  const advice = await adviceOn(release, folder, options.state, await listReleases(releases, trust));
   for (const sentence of advice) output.note(cleanText(sentence));
   output.result(
     { release: release.id, from, state, folder, modelId, version, securityVersion, findings: [], advice, next },

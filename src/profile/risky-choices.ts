@@ -84,6 +84,12 @@ const CHOICES: readonly Choice[] = [
       message: 'the inference runtime is not measured: a changed one runs signed models as it likes, unseen',
     },
   ],
+  ({ formats }) => [
+    formats === undefined && {
+      field: 'formats',
+      message: 'any format is installed that a publisher signed, pickles and archives with code among them',
+    },
+  ],
   ({ maxDetectionSeconds, leaseSeconds, attestEverySeconds }) => [
     maxDetectionSeconds > HOUR && {
       field: 'maxDetectionSeconds',

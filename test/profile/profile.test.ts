@@ -51,6 +51,7 @@ describe('firmware profiles', () => {
       'onLeaseExpired',
       'required',
       'runtime',
+      'formats',
       'maxDetectionSeconds',
       'attestEverySeconds',
       'leaseSeconds',

@@ -20,6 +20,7 @@ const cautious: Profile = {
     },
   ],
   runtime: '/opt/runtime',
+  formats: ['onnx'],
   maxDetectionSeconds: 60,
   attestEverySeconds: 600,
   leaseSeconds: 86_400,
@@ -27,6 +28,7 @@ const cautious: Profile = {
 
 const fieldsOf = (profile: Profile): string[] => riskyChoices(profile).map((choice) => choice.field);
 const withTpm = (change: Partial<Profile['tpm']>): Profile => ({ ...cautious, tpm: { ...cautious.tpm, ...change } });
+const { formats: _formats, ...anyFormat } = cautious;
 const withSlot = (change: Partial<Profile['slots'][number]>): Profile => ({
   ...cautious,
   slots: cautious.slots.map((slot) => ({ ...slot, ...change })),
@@ -50,6 +52,7 @@ describe('a risky choice', () => {
     ['a slot that goes on when changed', withSlot({ onFailure: 'degraded' }), 'slots.0.onFailure', /degraded/],
     ['a slot that may be empty', withSlot({ required: false }), 'slots.0.required', /no model/],
     ['a runtime that nobody measures', { ...cautious, runtime: null }, 'runtime', /not measured/],
+    ['any format', anyFormat, 'formats', /pickles/],
     ['slow detection', { ...cautious, maxDetectionSeconds: 7200 }, 'maxDetectionSeconds', /2 hours/],
     ['a short lease', { ...cautious, leaseSeconds: 1200 }, 'leaseSeconds', /two lost messages/],
     ['a long lease', { ...cautious, leaseSeconds: 30 * 86_400 }, 'leaseSeconds', /30 days/],
