@@ -100,11 +100,10 @@ test('release add says when no device would take it, or when some refuse it', as
   const again = await quicklyJson(['release', 'add', at.path('newer'), '--state', at.state]);
   expect(again).toMatchObject({ stderr: '', document: { advice: [] } });
   await writeFile(file, JSON.stringify({ ...fitting, formats: ['safetensors'] }));
-  await at.scratch.write({ 'model/run.sh': '#!/bin/sh' });
-  await at.make('script', '--security-version', '10');
-  const script = await quickly(['release', 'add', at.path('script'), '--state', at.state]);
-  expect(script.stderr).toContain(
-    'refuse it: release-format: expected models as safetensors, and no code, found run.sh: a script',
+  await at.make('odd', '--security-version', '10');
+  const odd = await quickly(['release', 'add', at.path('odd'), '--state', at.state]);
+  expect(odd.stderr).toContain(
+    'refuse it: release-format: expected models as safetensors, and no code, found empty: a kind of file that no model needs',
   );
 });
 
