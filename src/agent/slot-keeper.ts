@@ -32,7 +32,8 @@ export interface SlotKeeperParts {
 }
 
 function foundIn(expected: SignedRelease | null, seen: SlotMeasurement): SlotFound {
-  if (expected === null) return seen.release === null ? 'empty' : 'altered';
+  // A folder where the slot's link belongs names no release, and can be opened all the same.
+  if (expected === null) return seen.release === null && seen.faults.length === 0 ? 'empty' : 'altered';
   const asSigned =
     seen.release === expected.id &&
     seen.differing.length === 0 &&
