@@ -11,7 +11,7 @@ import { inboxFolder, makePlaces, placesOf } from './places.ts';
 import type { StepHook } from './places.ts';
 import { switchSlot } from './slot-links.ts';
 import { sourceFolder } from './source.ts';
-import { assertSpace, promote, stage } from './staging.ts';
+import { assertSpace, promote, stage, syncStaged } from './staging.ts';
 import { sweepReleases } from './sweep.ts';
 import { keepWithdrawals } from './withdrawals.ts';
 
@@ -50,7 +50,11 @@ async function bringIn(
   const { folder: model, files: modelFiles } = listed.model;
   const staged = await stage({ places, id: release.id, model, files: modelFiles, sig, passport, step: parts.step });
   await parts.step('read the copy');
-  const read = await judgeBytes(parts, staged, release, slot).catch(async (error: unknown) => {
+  // The disk writes while the processor reads; only when both are done does the copy count.
+  const [read] = await Promise.all([
+    judgeBytes(parts, staged, release, slot),
+    syncStaged(places, staged, modelFiles),
+  ]).catch(async (error: unknown) => {
     await removeTree(staged);
     throw error;
   });

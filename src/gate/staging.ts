@@ -5,7 +5,7 @@ import { chmod, mkdir, open, readlink, realpath, rename, statfs } from 'node:fs/
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ReleaseError } from '../errors.ts';
-import { fsyncDir, removeTree, writeFileDurably } from '../files/durable.ts';
+import { fsyncDir, fsyncFile, removeTree, writeFileDurably } from '../files/durable.ts';
 import type { TreeFile } from '../files/tree.ts';
 import { inLanes } from '../release/lanes.ts';
 import { MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from '../release/release-folder.ts';
@@ -60,7 +60,6 @@ async function copyFile(source: string, target: string, size: number): Promise<v
     try {
       await copyBytes(from, to, size);
       await to.chmod(0o444);
-      await to.sync();
     } finally {
       await to.close();
     }
@@ -82,7 +81,7 @@ export interface StageOptions {
   readonly step: StepHook;
 }
 
-/** Copies into a folder of its own that nobody uses, and makes it durable. Errors: ReleaseError; nothing then stays behind. */
+/** Copies into a folder of its own that nobody uses; not yet durable. Errors: ReleaseError; nothing then stays behind. */
 export async function stage(options: StageOptions): Promise<string> {
   const { places, id } = options;
   const folder = join(places.releases, `${STAGING}${id.slice(0, 16)}-${randomBytes(6).toString('hex')}`);
@@ -96,7 +95,7 @@ export async function stage(options: StageOptions): Promise<string> {
 }
 
 async function fill(folder: string, options: StageOptions): Promise<void> {
-  const { places, files, sig, passport, step } = options;
+  const { files, sig, passport, step } = options;
   // With every link in the path of the release itself followed once, what is opened below must be where it says.
   const model = await realpath(options.model);
   await step('make staging');
@@ -110,15 +109,22 @@ async function fill(folder: string, options: StageOptions): Promise<void> {
   await step('write signatures');
   await writeFileDurably(join(folder, SIGNATURE_FILE), sig, 0o444);
   await writeFileDurably(join(folder, PASSPORT_FILE), passport, 0o444);
+  for (const one of foldersOf(folder, files)) await chmod(one, 0o555);
+}
+
+/** Every folder of a copy, the deepest first. */
+function foldersOf(folder: string, files: readonly TreeFile[]): string[] {
   const folders = new Set([join(folder, MODEL_FOLDER), folder]);
-  for (const parent of parents) {
-    for (let at = parent; at.startsWith(`${folder}/`); at = dirname(at)) folders.add(at);
+  for (const { path } of files) {
+    for (let at = dirname(join(folder, MODEL_FOLDER, path)); !folders.has(at); at = dirname(at)) folders.add(at);
   }
-  await step('make folders durable');
-  for (const one of [...folders].toSorted((a, b) => b.length - a.length)) {
-    await fsyncDir(one);
-    await chmod(one, 0o555);
-  }
+  return [...folders].toSorted((a, b) => b.length - a.length);
+}
+
+/** Makes every byte and name of a copy durable. */
+export async function syncStaged(places: Places, folder: string, files: readonly TreeFile[]): Promise<void> {
+  await inLanes(files, async (file) => fsyncFile(join(folder, MODEL_FOLDER, file.path)));
+  for (const one of foldersOf(folder, files)) await fsyncDir(one);
   await fsyncDir(places.releases);
 }
 

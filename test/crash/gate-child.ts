@@ -37,11 +37,8 @@ const gate = new StateGate({
   },
 });
 await gate.recover();
-if (releaseId !== '') {
-  const rows = await journal.slots();
-  const row = rows.find((one) => one.slot === 'main') ?? { ...EMPTY_ROW, slot: 'main' };
-  const body = { kind: 'install', slot: 'main', order: row.order + 1, release: releaseId, source } as const;
-  const outcome = await gate.install(body, { ...row, order: body.order });
-  process.stdout.write(`end ${outcome.kind}\n`);
-}
-process.stdout.write(`rows ${JSON.stringify(await journal.slots())}\n`);
+const rows = await journal.slots();
+const row = rows.find((one) => one.slot === 'main') ?? { ...EMPTY_ROW, slot: 'main' };
+const body = { kind: 'install', slot: 'main', order: row.order + 1, release: releaseId, source } as const;
+const outcome = await gate.install(body, { ...row, order: body.order });
+process.stdout.write(`end ${outcome.kind}\n`);
