@@ -8,7 +8,9 @@ import { fsyncDir, removeTree, TEMPORARY_PREFIX, writeFileDurably } from '../fil
 import type { TreeFile } from '../files/tree.ts';
 import { MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from './release-folder.ts';
 
-const BLOCK = 4 * 1024 * 1024;
+const BLOCK = 1024 * 1024;
+/** Files copied at once: enough that their flushes to the disk are one, few enough for the memory of a small machine. */
+const LANES = 16;
 
 /** How the files of a release come into its folder. */
 export interface CopyOptions {
@@ -80,16 +82,20 @@ async function bring(source: string, target: string, size: number, options: Copy
 async function copyModel(folder: string, files: readonly TreeFile[], to: string, options: CopyOptions): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o755 });
   const parents = new Set([to]);
-  for (const file of files) {
-    options.signal?.throwIfAborted();
-    const target = join(to, file.path);
-    const parent = dirname(target);
-    if (!parents.has(parent)) {
-      await mkdir(parent, { recursive: true, mode: 0o755 });
-      for (let at = parent; at !== to; at = dirname(at)) parents.add(at);
-    }
-    await bring(join(folder, file.path), target, file.size, options);
+  for (const { path } of files) {
+    for (let at = dirname(join(to, path)); !parents.has(at); at = dirname(at)) parents.add(at);
   }
+  for (const parent of [...parents].toSorted()) await mkdir(parent, { recursive: true, mode: 0o755 });
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let file = files[next++]; file !== undefined; file = files[next++]) {
+      options.signal?.throwIfAborted();
+      await bring(join(folder, file.path), join(to, file.path), file.size, options);
+    }
+  };
+  // All must have ended before the folder is cleaned up, also when one failed.
+  const ended = await Promise.allSettled(Array.from({ length: LANES }, lane));
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
   for (const parent of parents) await fsyncDir(parent);
 }
 
