@@ -307,8 +307,8 @@ export function steps(theatre: Theatre): Step[] {
         );
         const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState);
         const why = /\((.*)\)/.exec(line)?.[1] ?? '';
-        // The TPM itself cannot always tell a cut from a start that was asked for; that its agent was killed is certain.
-        const explained = /^(?:power-cut|rebooted); before: killed$/.test(why);
+        // How its clock went on is the TPM's word, and a software TPM's is worth little; that its agent was killed is certain.
+        const explained = why.endsWith('; before: killed') && !why.startsWith('continued');
         return {
           ok: measuring && status.code === 0 && explained,
           saw: `${why}; ${verdictWords(device)}; status ${status.code}`,

@@ -5,7 +5,8 @@ import type { RowState } from './types.ts';
 
 /**
  * A TPM records its clock at least once per 2^22 ms (Part 2, 10.11.1; most do every 4096 ms), and a power cut loses at most what
- * came after. A software TPM may not record it at all between two writes to its NV memory: its clock proves nothing anyway.
+ * came after. A software TPM may not record it at all between two writes to its NV memory (swtpm 0.7.1), and calls it safe
+ * all the same: after a reset its clock proves nothing.
  */
 const CLOCK_LOSS_MS = 1n << 22n;
 
@@ -19,7 +20,7 @@ export function counterWentBack(quote: TpmClock, row: RowState): boolean {
 /** `safe` is the TPM's own word that its clock is not behind any value it showed; else it may be behind by one save. */
 export function clockWentBack(quote: TpmClock, row: RowState, tier: Tier): boolean {
   const sameReset = row.log !== null && row.log.epoch.resetCount === quote.resetCount;
+  if (tier === 'software' && !sameReset) return false;
   const mayLose = !quote.safe && !sameReset;
-  if (mayLose && tier === 'software') return false;
   return quote.clock + (mayLose ? CLOCK_LOSS_MS : 0n) < row.clock;
 }

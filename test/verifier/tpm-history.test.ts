@@ -39,6 +39,7 @@ describe('the clock of a TPM', () => {
 
   test('of a software TPM may lose anything after a power cut: some do not record it at all; without one it may not', () => {
     expect(clockWentBack({ ...afterCut, clock: 1n }, row, 'software')).toBe(false);
+    expect(clockWentBack({ ...afterCut, clock: 1n, safe: true }, row, 'software')).toBe(false);
     expect(clockWentBack({ ...quote, clock: CLOCK - 1n }, row, 'software')).toBe(true);
   });
 });
