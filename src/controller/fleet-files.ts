@@ -118,6 +118,7 @@ function controllerFiles(
   for (const folder of [
     STATE_FILES.profiles,
     STATE_FILES.releases,
+    STATE_FILES.references,
     'ek-roots/hardware',
     'ek-roots/software',
     'ek-roots/intermediates',

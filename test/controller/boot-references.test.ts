@@ -1,5 +1,5 @@
 // The owner's references for booting, from a controller's folder to the verdict: what they allow, and what assurance they give.
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,11 +10,13 @@ import type { BootReferenceFile } from '../../src/boot/reference-file.ts';
 import { toHex } from '../../src/bytes/text.ts';
 import { loadBootReferences } from '../../src/controller/boot-references.ts';
 import type { BootReferences } from '../../src/controller/boot-references.ts';
+import { loadReferences } from '../../src/controller/references.ts';
 import { TouchstoneError } from '../../src/errors.ts';
+import { loadTrust } from '../../src/release/root.ts';
 import { appraise } from '../../src/verifier/appraise.ts';
 import type { Appraisal } from '../../src/verifier/types.ts';
 import { firmwareLog, HONEST, sha256 } from '../boot/log-builder.ts';
-import { TEST_PROFILE } from '../support/fleet.ts';
+import { makeTestFleet, TEST_PROFILE } from '../support/fleet.ts';
 import { build, components } from '../verifier/evidence-builder.ts';
 
 let folder: string;
@@ -133,5 +135,23 @@ describe('a reference file', () => {
   test('adds nothing for a PCR that the profile does not quote', () => {
     const references = load({ ...file, boots: [{ name: 'x', pcrs: { ...pcrs, 4: toHex(sha256(Buffer.from('4'))) } }] });
     expect([...references.bootPcrs.keys()]).toEqual(profile.tpm.bootPcrs);
+  });
+});
+
+describe('a controller', () => {
+  test('takes the references of each profile from its folder, and judges by no profile whose references are broken', async () => {
+    await using fleet = await makeTestFleet();
+    const read = (name: string): Buffer => readFileSync(join(fleet.controllerDir, name));
+    const trust = loadTrust(read('fleet.json'), read('root.json'), Date.now(), 0);
+    const path = join(fleet.controllerDir, 'references', `${profile.id}.json`);
+    expect(loadReferences(fleet.controllerDir, trust).of(profile.id)).toMatchObject({ bootCoversAgent: false });
+    writeFileSync(path, JSON.stringify(file));
+    const known = loadReferences(fleet.controllerDir, trust).of(profile.id);
+    expect(known).toMatchObject({ bootCoversAgent: true, components: [{ gateMode: 'none' }] });
+    expect(known?.bootPcrs.get(0)).toEqual(new Set([pcrs['0']]));
+    writeFileSync(path, '{');
+    const broken = loadReferences(fleet.controllerDir, trust);
+    expect(broken.of(profile.id)).toBeNull();
+    expect(broken.faults.join('\n')).toContain(path);
   });
 });

@@ -42,7 +42,7 @@ async function productionPackages(): Promise<string[]> {
   };
   const paths: string[] = [];
   for (const [path, entry] of Object.entries(lock.packages)) {
-    const needless = path === '' || entry.dev === true || entry.devOptional === true || /@typescript|@types/.test(path);
+    const needless = path === '' || entry.dev === true || entry.devOptional === true || path.includes('@typescript');
     const foreign = entry.os?.includes('linux') === false || entry.cpu?.includes('x64') === false;
     if (!needless && !foreign && existsSync(join(ROOT, path))) paths.push(path);
   }

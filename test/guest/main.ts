@@ -1,7 +1,8 @@
 // `npm run test:guest`: the product on a Linux guest with a TPM of its own. The last line says how many checks passed and failed.
 import { mkdtemp, rm } from 'node:fs/promises';
-import { makeSoftwareTpmState } from '../support/software-tpm-setup.ts';
 import { Checks } from './checks.ts';
+import { testFleetDevice } from './fleet-device.ts';
+import { makeVouchedTpm } from './maker.ts';
 import { testTpmDevice } from './tpm-device.ts';
 
 const checks = new Checks();
@@ -9,8 +10,9 @@ const started = performance.now();
 // Sockets lie in it: short.
 const dir = await mkdtemp('/tmp/guest-');
 try {
-  await makeSoftwareTpmState(dir, {});
+  const tpm = await makeVouchedTpm(dir);
   await testTpmDevice(checks, dir);
+  await testFleetDevice(checks, dir, tpm);
 } finally {
   await rm(dir, { recursive: true, force: true });
 }
