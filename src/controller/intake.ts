@@ -14,7 +14,7 @@ import type { Acceptance, Registry } from './registry.ts';
 import type { Known, Roster } from './roster.ts';
 
 /** Evidence judged before one transaction. */
-const BATCH = 64;
+const BATCH = 256;
 /** Evidence waiting to be judged; more is dropped, and asked for again in its rhythm. */
 const MAX_WAITING = 20_000;
 /** Of one device: the newest is the one that can count. */

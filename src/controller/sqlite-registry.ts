@@ -308,6 +308,8 @@ export function openSqliteRegistry(path: string): Registry {
     migrations: REGISTRY_MIGRATIONS,
     shared: true,
     cacheKiB: 16 * 1024,
+    // A batch of evidence touches hundreds of pages: copied back after each, they would be written and synced twice.
+    walPages: 4096,
   });
   return new SqliteRegistry(db, path);
 }

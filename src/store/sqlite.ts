@@ -18,8 +18,11 @@ export interface SqliteOptions {
   readonly shared?: boolean;
   /** KiB of page cache. */
   readonly cacheKiB?: number;
+  /** Pages of 4 KiB that the write-ahead log holds before they are copied into the file: more is faster, and takes that room. */
+  readonly walPages?: number;
 }
 
+const PAGE_BYTES = 4096;
 const CORRUPT = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB']);
 
 /** The StoreError for whatever SQLite threw; bugs (TypeError, RangeError) pass unchanged. */
@@ -100,8 +103,9 @@ export function openSqlite(options: SqliteOptions): Connection {
     db.pragma('trusted_schema = OFF');
     db.pragma('cell_size_check = ON');
     db.pragma(`cache_size = -${options.cacheKiB ?? 512}`);
-    db.pragma('wal_autocheckpoint = 128');
-    db.pragma('journal_size_limit = 1048576');
+    const { walPages = 128 } = options;
+    db.pragma(`wal_autocheckpoint = ${walPages}`);
+    db.pragma(`journal_size_limit = ${2 * walPages * PAGE_BYTES}`);
     check(db, options);
     migrate(db, options);
     checkSchema(db, options);

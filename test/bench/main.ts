@@ -10,9 +10,10 @@ import { hashing } from './hashing.ts';
 import { reached } from './interleave.ts';
 import type { Figure } from './interleave.ts';
 import { machine } from './machine.ts';
+import { throughput } from './throughput.ts';
 import { table } from './print.ts';
 
-const BENCHES: readonly Bench[] = [hashing, evidence, appraisal];
+const BENCHES: readonly Bench[] = [hashing, evidence, appraisal, throughput];
 
 const { values } = parseArgs({
   options: {
