@@ -195,6 +195,10 @@ export async function withdraw(names: readonly string[], options: WithdrawOption
         },
         words: ({ id, passport }) => {
           if (named.some((one) => one.id === id)) usage(`the replacement ${id} is itself to be withdrawn`);
+          const other = named.find((one) => one.modelId !== null && one.modelId !== passport.modelId);
+          if (other !== undefined) {
+            usage(`${other.id} is of model ${other.modelId}: a release of ${passport.modelId} cannot withdraw it`);
+          }
           const { v: _v, crit: _crit, statementDigest: _s, manifestDigest: _m, ...old } = passport;
           return {
             ...old,

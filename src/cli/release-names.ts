@@ -11,7 +11,8 @@ import { PASSPORT_FILE, readBounded } from '../release/release-folder.ts';
 
 export interface NamedRelease {
   readonly id: string;
-  /** As its passport says, unverified; null where there is none at hand. */
+  /** Both as its passport says, unverified; null where there is none at hand. */
+  readonly modelId: string | null;
   readonly securityVersion: number | null;
 }
 
@@ -24,7 +25,8 @@ async function claimOf(folder: string): Promise<NamedRelease | null> {
   const payload = fromBase64(parseDsse(bytes, PASSPORT_FILE_BYTES).payload);
   const read = readPassport(payload);
   if (!('passport' in read)) return null;
-  return { id: toHex(sha256(payload)), securityVersion: read.passport.securityVersion };
+  const { modelId, securityVersion } = read.passport;
+  return { id: toHex(sha256(payload)), modelId, securityVersion };
 }
 
 /** Each name as a release. `state`: a controller's state directory, where ids are looked up. Errors: USAGE for what is neither. */
@@ -33,7 +35,7 @@ export async function namedReleases(names: readonly string[], state: string | nu
   for (const name of names) {
     if (RELEASE_ID.test(name)) {
       const claim = state === null ? null : await claimOf(join(state, STATE_FILES.releases, name));
-      all.push(claim?.id === name ? claim : { id: name, securityVersion: null });
+      all.push(claim?.id === name ? claim : { id: name, modelId: null, securityVersion: null });
       continue;
     }
     const claim = await claimOf(name);

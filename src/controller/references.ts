@@ -52,7 +52,8 @@ function loadReleases(
       continue;
     }
     const { id, passport, statement, signedBy } = opened.release;
-    for (const other of passport.withdraws) withdrawn.add(other);
+    // Only for its own model: a publisher of others has no say.
+    for (const other of passport.withdraws) withdrawn.add(`${passport.modelId}\0${other}`);
     folders.set(id, at);
     releases.set(id, {
       id,
@@ -67,9 +68,8 @@ function loadReleases(
       withdrawn: false,
     });
   }
-  for (const id of withdrawn) {
-    const release = releases.get(id);
-    if (release !== undefined) releases.set(id, { ...release, withdrawn: true });
+  for (const [id, release] of releases) {
+    if (withdrawn.has(`${release.modelId}\0${id}`)) releases.set(id, { ...release, withdrawn: true });
   }
   return { releases, folders };
 }

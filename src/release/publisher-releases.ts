@@ -106,14 +106,18 @@ export async function listReleases(releases: string, trust: Trust): Promise<List
   const withdrawnBy = new Map<string, string>();
   for (const { opened } of listed) {
     if (!opened.ok) continue;
-    for (const id of opened.release.passport.withdraws) withdrawnBy.set(id, opened.release.id);
+    const { modelId, withdraws } = opened.release.passport;
+    // Only for its own model: a publisher of others has no say.
+    for (const id of withdraws) withdrawnBy.set(`${modelId}\0${id}`, opened.release.id);
   }
+  const withdrawerOf = (opened: OpenedRelease): string | null =>
+    opened.ok ? (withdrawnBy.get(`${opened.release.passport.modelId}\0${opened.release.id}`) ?? null) : null;
   const sortKey = ({ opened }: { opened: OpenedRelease }): string => {
     if (!opened.ok) return '\u{10ffff}';
     const { modelId, securityVersion } = opened.release.passport;
     return `${modelId}\0${String(securityVersion).padStart(16, '0')}`;
   };
   return listed
-    .map((one) => ({ ...one, withdrawnBy: one.opened.ok ? (withdrawnBy.get(one.opened.release.id) ?? null) : null }))
+    .map((one) => ({ ...one, withdrawnBy: withdrawerOf(one.opened) }))
     .toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }

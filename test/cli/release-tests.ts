@@ -57,7 +57,17 @@ export class ReleaseTests {
     beforeAll(async () => {
       this.#fleet = await Scratch.make();
       const one = ['--root-keys', '1', '--threshold', '1'];
-      await quickly(['fleet', 'init', '--out', this.fleet.path('fleet'), '--model-id', 'detector', ...one]);
+      await quickly([
+        'fleet',
+        'init',
+        '--out',
+        this.fleet.path('fleet'),
+        '--model-id',
+        'detector',
+        '--model-id',
+        'lung',
+        ...one,
+      ]);
     });
     afterAll(async () => this.fleet[Symbol.asyncDispose]());
     beforeEach(async () => {

@@ -1,6 +1,8 @@
 // `touchstone release withdraw`: a good release again, under a passport that says which ones must go.
 import { appendFile, writeFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { loadReferences } from '../../src/controller/references.ts';
+import { loadSettings } from '../../src/controller/settings.ts';
 import { quickly, quicklyJson, touchstone } from '../support/binary.ts';
 import { ReleaseTests } from './release-tests.ts';
 import type { Made } from './release-tests.ts';
@@ -77,6 +79,23 @@ describe('release withdraw', () => {
       findings: [{ rule: 'release-signer' }, { rule: 'release-signer' }],
     });
     expect(await at.lies()).not.toContain('out');
+  });
+
+  test('counts for releases of its own model only', async () => {
+    const { release } = await at.make('good');
+    const lung = ['--model-id', 'lung', '--release-version', '3'];
+    await at.make('lung', ...lung, '--withdraw', release);
+    for (const folder of ['good', 'lung']) expect(await at.add(folder)).toMatchObject({ code: 0, state: 'added' });
+    const { document } = await quicklyJson(['release', 'list', '--state', at.state]);
+    expect(document).toMatchObject({ releases: [{ usable: true }, { usable: true }] });
+    const now = Date.now();
+    const { trust } = loadSettings(at.state, now);
+    expect([...loadReferences(at.state, trust).releases.values()].map(({ withdrawn }) => withdrawn)).toEqual([
+      false,
+      false,
+    ]);
+    const other = await withdraw(at.path('lung'), '--replacement', at.path('good'));
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot withdraw it') as string });
   });
 
   test('needs to know what it withdraws', async () => {
