@@ -188,10 +188,18 @@ export function checkEkCertificate(
   };
 }
 
-/** Certificates of a PEM text. Errors: TypeError never; a block that is not X.509 is left out of the result and counted. */
+const BEGIN = '-----BEGIN CERTIFICATE-----';
+const END = '-----END CERTIFICATE-----';
+
+/** Certificates of a PEM text. A block that is not X.509 is left out of the result and counted. Never throws. */
 export function certificatesOf(pem: string): { readonly certificates: X509Certificate[]; readonly broken: number } {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  const all = blocks.map((block) => parse(Buffer.from(block, 'utf8')));
+  const all: (X509Certificate | null)[] = [];
+  for (let from = pem.indexOf(BEGIN); from !== -1;) {
+    const end = pem.indexOf(END, from);
+    if (end === -1) break;
+    all.push(parse(Buffer.from(pem.slice(from, end + END.length), 'utf8')));
+    from = pem.indexOf(BEGIN, end);
+  }
   const certificates = all.filter((certificate) => certificate !== null);
   return { certificates, broken: all.length - certificates.length };
 }
