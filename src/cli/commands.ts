@@ -58,6 +58,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./release.ts')).releaseCommand(),
   },
   {
+    name: 'agent',
+    group: 'On a device:',
+    summary: 'measure this device, prove it to the controller, take signed upgrades',
+    load: async () => (await import('./agent.ts')).agentCommand(),
+  },
+  {
+    name: 'status',
+    group: 'On a device:',
+    summary: 'say whether the model in a slot may be loaded',
+    load: async () => (await import('./status.ts')).statusCommand(),
+  },
+  {
     name: 'controller',
     group: 'The fleet:',
     summary: "run the fleet's daemon",
@@ -92,6 +104,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Finding out:',
     summary: 'look at the TPM of this machine, and find what is missing',
     load: async () => (await import('./tpm.ts')).tpmCommand(),
+  },
+  {
+    name: 'demo',
+    group: 'Finding out:',
+    summary: 'play the whole product on this machine with a software TPM',
+    load: async () => (await import('./demo.ts')).demoCommand(),
   },
   {
     name: 'completion',
