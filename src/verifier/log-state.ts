@@ -56,10 +56,16 @@ function slotState(
   return { slot, release, statement, manifest, configs, differing, more, wasWrong };
 }
 
-/** Record 1 is the boot of this device and record 2 the start of its agent. */
-function explainsBoot(before: boolean, seq: number, event: LogEvent, deviceId: string): boolean {
-  if (seq === 1) return event.type === 'boot' && event.deviceId === deviceId;
-  return seq === 2 ? before && event.type === 'agent-start' : before;
+/**
+ * A log begins with the boot of this device and the start of its agent. Before them may come one event whose extension was under
+ * way when the TPM was reset, and ran after it: the agent was alive then, and explains it as soon as it can.
+ */
+function explainsBoot(events: readonly LogEvent[], deviceId: string): boolean {
+  const [first] = events;
+  const crossed = first?.type === 'slot' || first?.type === 'agent-start';
+  const [boot, start] = crossed ? events.slice(1) : events;
+  if (boot?.type !== 'boot' || boot.deviceId !== deviceId) return false;
+  return start === undefined || start.type === 'agent-start';
 }
 
 /**
@@ -67,18 +73,17 @@ function explainsBoot(before: boolean, seq: number, event: LogEvent, deviceId: s
  */
 export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr: Buffer, reader: LogReader): LogState {
   const slots = new Map<string, SlotLogState>(base?.slots.map((slot) => [slot.slot, slot]));
-  let { seq, components, startedSession, foreignExtensions, bootExplained } = base ?? {
+  let { seq, components, startedSession, foreignExtensions } = base ?? {
     seq: 0,
     components: null as BootEvent['components'] | null,
     startedSession: null as Uint8Array | null,
     foreignExtensions: 0,
-    bootExplained: false,
   };
+  const bootExplained = base?.bootExplained ?? explainsBoot(events, reader.deviceId);
   const releases = new ReleaseLookup(reader.reference);
   const spent = spentSession(reader);
   for (const event of events) {
     seq++;
-    bootExplained = explainsBoot(bootExplained, seq, event, reader.deviceId);
     if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader, releases));
     else if (event.type === 'foreign-extension') foreignExtensions++;
     else components = event.components;

@@ -150,10 +150,18 @@ describe('the beginning of a log', () => {
     ['without a boot', [agentStart, slotEvent]],
     ['with the boot of another device', [{ ...boot, deviceId: 'b'.repeat(32) } as LogEvent, agentStart, slotEvent]],
     ['with something before the agent starts', [boot, slotEvent, agentStart]],
-    ['with the agent before the boot', [agentStart, boot, agentStart, slotEvent]],
+    ['with two events before the boot', [agentStart, slotEvent, boot, agentStart]],
+    ['with a boot before the boot', [{ ...boot, deviceId: 'b'.repeat(32) } as LogEvent, boot, agentStart, slotEvent]],
   ])('%s is not explained', (_, events) => {
     expect(found(build({ events }))).toContain('boot-explained');
     expect(appraise(build({ events })).status).not.toBe('affirming');
+  });
+
+  test.each<[string, readonly LogEvent[]]>([
+    ['a slot event', [slotEvent, boot, agentStart, slotEvent]],
+    ['the start of an agent', [agentStart, boot, agentStart, slotEvent]],
+  ])('after %s whose extension crossed the reset of the TPM is explained', (_, events) => {
+    expect(found(build({ events }))).not.toContain('boot-explained');
   });
 
   test('that was not explained is not explained by what follows', () => {
