@@ -3,7 +3,6 @@ import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { ERROR_CODES, TouchstoneError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -66,12 +65,23 @@ export async function* followDevices(
   devices: readonly string[],
   signal: AbortSignal,
 ): AsyncGenerator<unknown, void> {
-  const response = await open(state, 'follow', { devices }, signal);
+  const response = await open(state, 'follow', { devices }, signal).catch((cause: unknown) => {
+    if (signal.aborted) return null;
+    throw cause;
+  });
+  if (response === null) return;
   if (response.statusCode !== 200) throw refusal(await documentOf(response));
+  let rest = '';
+  response.setEncoding('utf8');
   try {
-    for await (const line of createInterface({ input: response })) yield JSON.parse(line) as unknown;
+    for await (const chunk of response as AsyncIterable<string>) {
+      const lines = `${rest}${chunk}`.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) yield JSON.parse(line) as unknown;
+    }
   } catch (cause) {
     if (signal.aborted) return;
-    throw cause;
+    throw new TouchstoneError('CONTROL_UNAVAILABLE', 'the controller has gone away', { cause });
   }
+  if (!signal.aborted) throw new TouchstoneError('CONTROL_UNAVAILABLE', 'the controller has stopped');
 }

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { connectMqttBus } from '../bus/mqtt-bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import { systemClock } from '../clock.ts';
+import { assertFree } from '../controller/control-server.ts';
 import { Controller } from '../controller/controller.ts';
 import { controllerLog } from '../controller/log.ts';
 import type { ControllerLog } from '../controller/log.ts';
@@ -52,6 +53,8 @@ export async function runController(run: ControllerRun): Promise<void> {
     (line) => process.stderr.write(line),
   );
   const settings = loadSettings(stateDir, systemClock.now());
+  // Before the broker knows of us: it would end the connection of a controller with the same name.
+  await assertFree(join(stateDir, STATE_FILES.socket));
   if (settings.trust.expired) {
     log.write(
       'warning',

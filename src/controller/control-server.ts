@@ -54,6 +54,17 @@ async function isServed(path: string): Promise<boolean> {
   }
 }
 
+/** Errors: ConfigError CONFIG_INVALID when nobody could listen at `path`, because it is too long or another controller does. */
+export async function assertFree(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > LONGEST_PATH) {
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      `${path} is longer than ${LONGEST_PATH} bytes: use a shorter state directory`,
+    );
+  }
+  if (await isServed(path)) throw new ConfigError('CONFIG_INVALID', `another controller already listens at ${path}`);
+}
+
 export class ControlServer implements AsyncDisposable {
   readonly #parts: ControlParts;
   readonly #server: Server;
@@ -71,13 +82,7 @@ export class ControlServer implements AsyncDisposable {
 
   /** Listens at `path`. Errors: ConfigError CONFIG_INVALID when another controller does. */
   static async open(path: string, parts: ControlParts): Promise<ControlServer> {
-    if (Buffer.byteLength(path) > LONGEST_PATH) {
-      throw new ConfigError(
-        'CONFIG_INVALID',
-        `${path} is longer than ${LONGEST_PATH} bytes: use a shorter state directory`,
-      );
-    }
-    if (await isServed(path)) throw new ConfigError('CONFIG_INVALID', `another controller already listens at ${path}`);
+    await assertFree(path);
     // Left behind by one that was killed.
     await rm(path, { force: true });
     const control = new ControlServer(parts);
@@ -129,7 +134,7 @@ export class ControlServer implements AsyncDisposable {
     try {
       const { operator, views, bell } = this.#parts;
       const ids = (await Promise.all(names.map(async (name) => operator.find(name)))).map(({ id }) => id);
-      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
       const sent = new Map<string, string>();
       while (!signal.aborted) {
         for (const id of ids) {

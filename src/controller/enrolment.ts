@@ -183,6 +183,9 @@ export class EnrolmentDesk {
       log.write('info', 'enrol', `device ${id} ${words} (${tier} TPM, profile ${profile})`, { device: id });
       await registry.addHistory({ device: id, at: clock.now(), kind: 'enrolment', text: `${words}, ${tier} TPM` });
       await changed(id);
+    } else {
+      // A device that lost its disk asks with the same two keys and a new key for the broker: that is the one to certify.
+      await registry.renewEnrolment(enrolment);
     }
     // A token is for who waits; a device that has its place does not use one up.
     if (request.token === null || (!added && known?.state !== 'pending')) return;

@@ -54,6 +54,7 @@ export interface Statements {
   readonly devices: Query<[], DeviceSqlRow>;
   readonly addDevice: Query<[string, string | null, string, string], unknown>;
   readonly addEnrolment: Query<[string, Buffer, number, string], unknown>;
+  readonly renewEnrolment: Query<[object], unknown>;
   readonly enrolment: Query<[string], EnrolmentSqlRow>;
   readonly setState: Query<[object], unknown>;
   readonly enrolAgain: Query<[object], unknown>;
@@ -98,6 +99,10 @@ export function prepareStatements(db: Connection): Statements {
       `INSERT INTO device (id, state, label, profile, tier) VALUES (?, 'pending', ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
     ),
     addEnrolment: db.prepare('INSERT OR REPLACE INTO enrolment (id, request, proven, findings) VALUES (?, ?, ?, ?)'),
+    renewEnrolment: db.prepare(
+      `UPDATE enrolment SET request = @request, findings = @findings
+       WHERE id = @id AND (SELECT state FROM device WHERE device.id = enrolment.id) = 'pending'`,
+    ),
     enrolment: db.prepare('SELECT * FROM enrolment WHERE id = ?'),
     setState: db.prepare(
       `UPDATE device SET state = @to, endorsement = coalesce(endorsement, @endorsement)

@@ -119,6 +119,8 @@ export interface Registry extends AsyncDisposable {
   addDevice(row: Pick<DeviceRow, 'id' | 'label' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean>;
   /** Makes a retired device pending again, with new keys and nothing of its past but the generation; false when it is not retired. */
   enrolAgain(row: Pick<DeviceRow, 'id' | 'profile' | 'tier'>, enrolment: PendingEnrolment): Promise<boolean>;
+  /** The request of a device that waits, made anew; nothing happens when it does not wait. */
+  renewEnrolment(enrolment: PendingEnrolment): Promise<void>;
   enrolment(id: string): Promise<PendingEnrolment | null>;
   countPending(): Promise<number>;
   /** Keeps what a newcomer must prove that he can open; the oldest make room, and so do those from before `expired`. */

@@ -129,6 +129,10 @@ class SqliteRegistry implements Registry {
     return this.#run(() => this.#sql.countPending.get()?.n ?? 0);
   }
 
+  renewEnrolment({ id, request, findings }: PendingEnrolment): Promise<void> {
+    return this.#run(() => void this.#sql.renewEnrolment.run({ id, request, findings: JSON.stringify(findings) }));
+  }
+
   enrolment(id: string): Promise<PendingEnrolment | null> {
     return this.#run(() => {
       const row: EnrolmentSqlRow | undefined = this.#sql.enrolment.get(id);

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toUtf8 } from '../../src/bytes/text.ts';
+import { sha256 } from '../../src/crypto/digest.ts';
 import { encodeEnrolProof } from '../../src/protocol/codec.ts';
 import { openStatement } from '../../src/protocol/statement.ts';
 import { SoftDevice } from '../support/soft-device.ts';
@@ -65,6 +66,17 @@ describe('an honest device', () => {
     await desk.desk.approve(device.id, 'Jo');
     await ask(desk, device);
     expect(outcome(desk).outcome).toBe('approved');
+    expect(await desk.registry.devices()).toHaveLength(1);
+  });
+
+  it('that lost its disk while it waits is approved with what it asked last', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    await ask(desk, device);
+    device.loseDisk();
+    const request = await ask(desk, device);
+    await desk.desk.approve(device.id, 'Jo');
+    expect(Buffer.from(outcome(desk).request)).toEqual(sha256(request));
     expect(await desk.registry.devices()).toHaveLength(1);
   });
 

@@ -63,7 +63,8 @@ export class SoftDevice {
   readonly fleet: TestFleet;
   readonly tpm: FakeTpm = new FakeTpm();
   session: Buffer = randomBytes(16);
-  readonly #tls = generateKey('p256').privateKey;
+  #tls = generateKey('p256').privateKey;
+  #csr: Buffer | null = null;
   readonly #records: Buffer[] = [];
   readonly #components: Components;
   readonly #profile: ReturnType<typeof loadProfile>;
@@ -139,8 +140,16 @@ export class SoftDevice {
     this.reports.push({ session: this.session, n: this.reports.length + 1, at: Date.now(), ...report });
   }
 
+  /** Its disk is new: another key for the broker, and so another request by the same TPM. */
+  loseDisk(): void {
+    this.#tls = generateKey('p256').privateKey;
+    this.#csr = null;
+  }
+
+  /** The same bytes each time, unless changed. */
   async request(change: Partial<EnrolRequest> = {}): Promise<Buffer> {
     const { ekPublic, akPublic } = await this.tpm.identity();
+    this.#csr ??= makeRequest(this.id, this.#tls);
     return encodeEnrolRequest({
       v: 1,
       fleetId: fromHex(this.fleet.fleetId),
@@ -149,7 +158,7 @@ export class SoftDevice {
       ekCertificate: null,
       ekChain: [],
       akPublic,
-      tlsCsr: makeRequest(this.id, this.#tls),
+      tlsCsr: this.#csr,
       profile: this.#profile.profile.id,
       profileDigest: this.#profile.digest,
       token: null,
