@@ -1,7 +1,7 @@
 // Somebody on the bus between us and the TPM: what he changes is noticed before a byte of it is used, what is secret he does not read.
-import { createECDH, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decode, encode, sized } from '../../src/bytes/wire.ts';
+import { decode, sized } from '../../src/bytes/wire.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
 import { kdfA, kdfE } from '../../src/crypto/kdf.ts';
 import { hierarchyChangeAuth } from '../../src/tpm/commands/hierarchy.ts';
@@ -18,9 +18,10 @@ import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
 import { TPM_ALG, TPM_CC, TPM_RH, TPMA_NV } from '../../src/tpm/wire/constants.ts';
 import { TpmsEccPoint } from '../../src/tpm/wire/credential.ts';
 import { objectName } from '../../src/tpm/wire/names.ts';
-import { Tpm2bPublic, TpmtPublic } from '../../src/tpm/wire/public.ts';
+import { TpmtPublic } from '../../src/tpm/wire/public.ts';
 import { SEALED_TEMPLATE, SRK_TEMPLATE } from '../../src/tpm/wire/templates.ts';
 import { startSoftwareTpm, type SoftwareTpm } from '../support/software-tpm.ts';
+import { impostor, type Impostor } from '../support/impostor-key.ts';
 import { flipped } from '../support/tpm-bench.ts';
 import { tapped, type TappedTransport } from '../support/tapped-transport.ts';
 
@@ -217,56 +218,31 @@ describe('activating a credential', () => {
 });
 
 describe('a key put in the place of the one that salts sessions', () => {
-  /** The attacker's key under the EK's public area, and the salt that was encrypted to it. */
-  function impostor(): {
-    swap: (response: Buffer, code: number) => Buffer;
-    sessionKeyOf: (command: Buffer, answer: Buffer) => Buffer;
-  } {
-    const key = createECDH('prime256v1');
-    const point = key.generateKeys();
-    const [x, y] = [point.subarray(1, 33), point.subarray(33)];
-    const swap = (response: Buffer, code: number): Buffer => {
-      if (code !== TPM_CC.CreatePrimary || response.readUInt32BE(6) !== 0) return response;
-      const size = response.readUInt16BE(18);
-      const area = decode(Tpm2bPublic, response.subarray(18, 20 + size));
-      // The EK decrypts, the AK does not: only the EK is swapped.
-      if (area.area.type !== 'ecc' || area.area.symmetric === null) return response;
-      const forged = { ...area, area: { ...area.area, x, y } };
-      const changed = Buffer.from(response);
-      encode(Tpm2bPublic, forged).copy(changed, 18);
-      const name = objectName(forged);
-      const parameters = 18 + changed.readUInt32BE(14);
-      name.copy(changed, parameters - name.length);
-      return changed;
-    };
-    const sessionKeyOf = (command: Buffer, answer: Buffer): Buffer => {
-      // Header 10, two handles, TPM2B nonceCaller of 32, TPM2B encryptedSalt.
-      const nonceCaller = command.subarray(20, 52);
-      const salt = decode(TpmsEccPoint, command.subarray(54, 54 + command.readUInt16BE(52)));
-      const z = key.computeSecret(Buffer.concat([Buffer.from([4]), salt.x, salt.y]));
-      const seed = kdfE('sha256', z, 'SECRET', salt.x, x, 256);
-      const nonceTpm = decode(sized(64), answer.subarray(14));
-      return kdfA('sha256', seed, 'ATH', nonceTpm, nonceCaller, 256);
-    };
-    return { swap, sessionKeyOf };
-  }
+  /** What the attacker computes from the salt that was encrypted to his key. */
+  const sessionKeyOf = ({ key, x }: Impostor, command: Buffer, answer: Buffer): Buffer => {
+    // Header 10, two handles, TPM2B nonceCaller of 32, TPM2B encryptedSalt.
+    const nonceCaller = command.subarray(20, 52);
+    const salt = decode(TpmsEccPoint, command.subarray(54, 54 + command.readUInt16BE(52)));
+    const z = key.computeSecret(Buffer.concat([Buffer.from([4]), salt.x, salt.y]));
+    const seed = kdfE('sha256', z, 'SECRET', salt.x, x, 256);
+    const nonceTpm = decode(sized(64), answer.subarray(14));
+    return kdfA('sha256', seed, 'ATH', nonceTpm, nonceCaller, 256);
+  };
 
-  async function attacked(
-    pinned: boolean,
-  ): Promise<{ code: string; seen: Buffer[]; sessionKeyOf: (command: Buffer, answer: Buffer) => Buffer }> {
+  async function attacked(pinned: boolean): Promise<{ code: string; seen: Buffer[]; thief: Impostor }> {
     await using other = await startSoftwareTpm({ ekCertificates: false });
     const first = await openDeviceTpm({ transport: await openSocketTransport({ path: other.socketPath }) });
     const ekName = objectName(decode(TpmtPublic, (await first.identity()).ekPublic));
     await first[Symbol.asyncDispose]();
     const bus = tapped(await openSocketTransport({ path: other.socketPath }));
-    const { swap, sessionKeyOf } = impostor();
-    bus.change = swap;
+    const thief = impostor();
+    bus.change = thief.swap;
     await using device = await openDeviceTpm({ transport: bus, ...(pinned ? { ekName } : {}) });
     const outcome = await device.random(16).then(
       () => 'accepted',
       (error: unknown) => error,
     );
-    return { code: outcome instanceof TpmError ? outcome.code : String(outcome), seen: [...bus.seen], sessionKeyOf };
+    return { code: outcome instanceof TpmError ? outcome.code : String(outcome), seen: [...bus.seen], thief };
   }
 
   const started = (seen: readonly Buffer[]): number =>
@@ -279,11 +255,11 @@ describe('a key put in the place of the one that salts sessions', () => {
   });
 
   test('would without that Name give the attacker the session key', async () => {
-    const { seen, sessionKeyOf } = await attacked(false);
+    const { seen, thief } = await attacked(false);
     const at = started(seen);
     const [command, answer, next] = seen.slice(at, at + 3);
     if (command === undefined || answer === undefined || next === undefined) throw new Error('no session was started');
-    const key = sessionKeyOf(command, answer);
+    const key = sessionKeyOf(thief, command, answer);
     // TPM2_GetRandom: header 10, size 4, session 4, TPM2B nonceCaller of 32, attributes, TPM2B hmac of 32, parameters.
     const nonceCaller = next.subarray(20, 52);
     const attributes = next.subarray(52, 53);
