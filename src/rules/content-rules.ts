@@ -20,19 +20,13 @@ export const CONTENT_RULES = {
     sai: 'deployment',
   },
   'boot-explained': {
-    demands: 'The log begins with what booted and which agent started.',
+    demands: 'The log begins with the boot of this device and the start of its agent.',
     now: 'Reboot the device to start a new log. If it comes back, treat the device as taken over.',
     atlas: null,
     sai: 'deployment',
   },
-  'boot-device': {
-    demands: 'The boot event names this device.',
-    now: 'Check which state directory the device runs on; reboot the device.',
-    atlas: null,
-    sai: 'deployment',
-  },
   'agent-start': {
-    demands: 'The agent that speaks is the one whose start the log measured last.',
+    demands: 'The agent that speaks is the one whose start the log measured last, with a session drawn at that start.',
     now: 'Restart the agent. If it comes back, treat the device as taken over.',
     atlas: null,
     sai: 'deployment',

@@ -104,10 +104,10 @@ export function readAttestHeader(attest: Uint8Array): AttestHeader {
   };
 }
 
-function pcrsOf(bitmap: Uint8Array): number[] {
+function pcrsOf(bitmap: Buffer): number[] {
   const pcrs: number[] = [];
   for (let pcr = 0; pcr < bitmap.length * 8; pcr++) {
-    if (((bitmap[pcr >> 3] ?? 0) & (1 << (pcr & 7))) !== 0) pcrs.push(pcr);
+    if ((bitmap.readUInt8(pcr >> 3) & (1 << (pcr & 7))) !== 0) pcrs.push(pcr);
   }
   return pcrs;
 }
@@ -142,7 +142,7 @@ function derSignature(r: Buffer, s: Buffer): Buffer {
   let end = 3;
   for (const value of [r, s]) {
     const start = significant(value);
-    const pad = value.length === 0 || (value[start] ?? 0) >= 0x80 ? 1 : 0;
+    const pad = value.length === 0 || value.readUInt8(start) >= 0x80 ? 1 : 0;
     der[end] = 2;
     der[end + 1] = value.length - start + pad;
     der[end + 2] = 0;

@@ -161,6 +161,7 @@ describe('the order of stages', () => {
 test('a bug is no judgement: it is thrown, so that nobody takes it for one', () => {
   const broken = { ...genuine, row: null as never };
   expect(() => appraise(broken)).toThrow(TypeError);
+  expect(() => appraise({ ...genuine, evidence: null as never })).toThrow(TypeError);
 });
 
 test('what was refused leaves the row as it was, what was accepted moves it by one', () => {

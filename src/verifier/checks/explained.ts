@@ -105,11 +105,10 @@ export const explainedChecks: readonly Check<Explained>[] = [
   {
     name: 'log-consecutive',
     run: ({ claims, records }, findings) => {
-      const wrong = records.findIndex((record, i) => record.recnum !== claims.logFrom + i);
-      if (wrong !== -1) {
-        const expected = `record ${claims.logFrom + wrong}`;
-        const found = `record ${records[wrong]?.recnum ?? 0}`;
-        findings.add('log-consecutive', 'contraindicated', 'device', expected, found, 'challenge');
+      const wrong = records.find((record, i) => record.recnum !== claims.logFrom + i);
+      if (wrong !== undefined) {
+        const expected = `record ${claims.logFrom + records.indexOf(wrong)}`;
+        findings.add('log-consecutive', 'contraindicated', 'device', expected, `record ${wrong.recnum}`, 'challenge');
       }
       const last = claims.logFrom + records.length - 1;
       if (claims.logTo !== last) {
@@ -131,10 +130,10 @@ export const explainedChecks: readonly Check<Explained>[] = [
   {
     name: 'log-digest',
     run: ({ records, contentDigests }, findings) => {
-      const wrong = records.findIndex((record, i) => record.digest !== contentDigests[i]);
-      if (wrong === -1) return;
-      const expected = shortHex(latin1Hex(contentDigests[wrong] ?? ''));
-      const found = `record ${records[wrong]?.recnum ?? 0} with ${shortHex(latin1Hex(records[wrong]?.digest ?? ''))}`;
+      const wrong = records.find((record, i) => record.digest !== contentDigests[i]);
+      if (wrong === undefined) return;
+      const expected = shortHex(sha256(wrong.content));
+      const found = `record ${wrong.recnum} with ${shortHex(latin1Hex(wrong.digest))}`;
       findings.add('log-digest', 'contraindicated', 'device', expected, found, 'challenge');
     },
   },
