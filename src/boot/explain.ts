@@ -1,4 +1,5 @@
 // A firmware log in words: what each event is, whether its data is what was measured, and whether secure boot was on.
+import { toHex } from '../bytes/text.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { WireError } from '../errors.ts';
 import { countSignatures, readEfiVariable } from './efi-variable.ts';
@@ -34,11 +35,14 @@ export function dataIsBound({ type, digest, data }: FirmwareEvent): boolean {
   return type !== EV_NO_ACTION && sha256(data).equals(digest);
 }
 
-/** The separator of a PCR: its data tells nothing else than that there was no error. */
-export function isSeparator(event: FirmwareEvent): boolean {
-  const { type, data } = event;
-  if (type !== EV_SEPARATOR || data.length !== 4 || !dataIsBound(event)) return false;
-  return data.equals(Buffer.alloc(4)) || data.equals(Buffer.alloc(4, 0xff));
+/** What the firmware extends when it closes a PCR: four bytes that tell nothing else than that there was no error. */
+const SEPARATORS: ReadonlySet<string> = new Set(
+  [Buffer.alloc(4), Buffer.alloc(4, 0xff)].map((data) => toHex(sha256(data))),
+);
+
+/** By the digest alone: type and data of a separator may have been changed to hide it. */
+export function isSeparator({ type, digest }: FirmwareEvent): boolean {
+  return type !== EV_NO_ACTION && SEPARATORS.has(toHex(digest));
 }
 
 const MAX_DETAIL = 160;
@@ -99,33 +103,33 @@ export function explainFirmwareLog({ events }: FirmwareLog): ExplainedEvent[] {
   });
 }
 
-/** `unclear`: no bound variable says so, or two contradict each other. */
+/** `unclear`: nothing before the separator says so, or two things contradict each other. */
 export type SecureBoot = 'on' | 'off' | 'unclear';
 
-const EFI_GLOBAL = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
+/** What firmware extends into PCR 7 for the variable SecureBoot: UEFI_VARIABLE_DATA of EFI_GLOBAL_VARIABLE with one byte. */
+function secureBootDigest(value: 0 | 1): string {
+  const name = Buffer.from('SecureBoot', 'utf16le');
+  const lengths = Buffer.alloc(16);
+  lengths.writeUInt32LE(name.length / 2, 0);
+  lengths.writeUInt32LE(1, 8);
+  const vendor = Buffer.from('61dfe48bca93d211aa0d00e098032b8c', 'hex');
+  return toHex(sha256(vendor, lengths, name, Buffer.from([value])));
+}
+
+const SECURE_BOOT_ON = secureBootDigest(1);
+const SECURE_BOOT_OFF = secureBootDigest(0);
 
 /**
- * Whether the firmware checked signatures. Only what it measured into PCR 7 itself counts: bound data, before the separator,
- * which must be there; what comes later may have been written by whatever was started. True only of a log whose replay gave
- * the quoted PCR 7.
+ * Whether the firmware checked signatures. Read from digests alone, because whoever writes the log can give the event that says
+ * "off" another type or other data. Only what comes before the first separator of PCR 7 counts: what comes later may have been
+ * extended by whatever was started. True only of a log whose replay gave the quoted PCR 7.
  */
 export function secureBootOf({ events }: FirmwareLog): SecureBoot {
-  const own = events.filter(({ pcr }) => pcr === 7);
+  const own = events.filter(({ pcr, type }) => pcr === 7 && type !== EV_NO_ACTION);
   const end = own.findIndex((event) => isSeparator(event));
   if (end === -1) return 'unclear';
-  const told = new Set<number | undefined>();
-  for (const event of own.slice(0, end)) {
-    if (event.type !== EV_EFI_VARIABLE_DRIVER_CONFIG || !dataIsBound(event)) continue;
-    try {
-      const { vendor, name, data } = readEfiVariable(event.data);
-      if (vendor === EFI_GLOBAL && name === 'SecureBoot') told.add(data.length > 1 ? undefined : (data[0] ?? 0));
-    } catch (cause) {
-      if (!(cause instanceof WireError)) throw cause;
-      return 'unclear';
-    }
-  }
-  if (told.size !== 1) return 'unclear';
-  const [value] = told;
-  if (value === 1) return 'on';
-  return value === 0 ? 'off' : 'unclear';
+  const told = new Set(own.slice(0, end).map(({ digest }) => toHex(digest)));
+  const [on, off] = [told.has(SECURE_BOOT_ON), told.has(SECURE_BOOT_OFF)];
+  if (on === off) return 'unclear';
+  return on ? 'on' : 'off';
 }

@@ -24,6 +24,8 @@ import type { EventParts } from './log-builder.ts';
 
 const ZERO = Buffer.alloc(32);
 const honest = firmwareLog(...HONEST);
+/** The data of the event that says so. */
+const secureBootOn = HONEST[1]?.data ?? ZERO;
 
 /** PCR value after these digests. */
 function extended(start: Uint8Array, ...digests: readonly Uint8Array[]): Buffer {
@@ -244,12 +246,43 @@ describe('secure boot is', () => {
     ['unclear', 'said by data that is not what was measured', [unbound, separator(7)]],
     ['unclear', 'said only after the separator, where others write', [separator(7), secureBoot(true)]],
     ['off', 'measured off, whatever is said after the separator', [secureBoot(false), separator(7), secureBoot(true)]],
+    [
+      'off',
+      'measured off, when the log calls that and the separator something else, and what was started says on',
+      [
+        { ...secureBoot(false), type: EV.action },
+        { ...separator(7), type: EV.action, data: Buffer.from('x'), digest: sha256(Buffer.alloc(4)) },
+        secureBoot(true),
+        separator(7),
+      ],
+    ],
     ['unclear', 'said without a separator', [secureBoot(true)]],
     ['unclear', 'said in another PCR', [{ ...secureBoot(true), pcr: 6 }, separator(7)]],
     ['unclear', 'said both ways', [secureBoot(false), secureBoot(true), separator(7)]],
     ['unclear', 'never said', [separator(7)]],
-    ['unclear', 'said under another type', [{ ...secureBoot(true), type: EV.authority }, separator(7)]],
+    [
+      'on',
+      'measured so under another type, which nothing proves',
+      [{ ...secureBoot(true), type: EV.authority }, separator(7)],
+    ],
   ] as const)('%s when it is %s', (expected, _, events) => {
     expect(verdict(...events)).toBe(expected);
+  });
+
+  test('never on for a log of a boot with it off, whatever types and data the log is given and whatever came after', () => {
+    const after = [secureBoot(true), separator(7)];
+    const genuine = [...HONEST.map((parts) => (parts.data === secureBootOn ? secureBoot(false) : parts)), ...after];
+    const quoted = replayFirmwareLog(readFirmwareLog(firmwareLog(...genuine)));
+    const types = [EV.action, EV.separator, EV.variable, EV.authority, EV.noAction, 0x12345678];
+    for (const [at, parts] of genuine.entries()) {
+      for (const type of types) {
+        for (const data of [parts.data, Buffer.alloc(0), secureBootOn]) {
+          const bent = { pcr: parts.pcr, type, data, digest: parts.digest ?? sha256(parts.data) };
+          const log = readFirmwareLog(firmwareLog(...genuine.slice(0, at), bent, ...genuine.slice(at + 1)));
+          const explained = unexplainedPcrs(replayFirmwareLog(log), quoted).length === 0;
+          expect(explained && secureBootOf(log) === 'on').toBe(false);
+        }
+      }
+    }
   });
 });
