@@ -60,8 +60,8 @@ async function tpmDevices(): Promise<string[]> {
     .map((name) => `/dev/${name}`);
 }
 
-/** Processes of other users are seen by root only. */
-async function usersOf(devices: readonly string[]): Promise<string[]> {
+/** Programs other than this that have one of the files open. Processes of other users are seen by root only. */
+export async function usersOf(devices: readonly string[]): Promise<string[]> {
   if (devices.length === 0) return [];
   const users: string[] = [];
   for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
