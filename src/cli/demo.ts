@@ -1,8 +1,8 @@
 // `touchstone demo`: the whole product on this machine, step by step, and whether each step was as expected.
 import { Command } from 'commander';
-import { play, verdict } from '../demo/play.ts';
-import type { Played, Step } from '../demo/play.ts';
-import { Stage } from '../demo/stage.ts';
+import { play, verdict } from '../testing/play.ts';
+import type { Played, Step } from '../testing/play.ts';
+import { Stage } from '../testing/stage.ts';
 import { Theatre } from '../demo/theatre.ts';
 import { EXIT } from './exit.ts';
 import { cleanText, outputOf } from './output.ts';
@@ -49,11 +49,7 @@ async function demo({ keep }: { keep?: boolean }, command: Command): Promise<voi
   const output = outputOf(command);
   const [, main = ''] = process.argv;
   await using stage = await Stage.open();
-  // What a person interrupts must leave nothing running either.
-  const onSignal = (signal: NodeJS.Signals): void => {
-    void stage[Symbol.asyncDispose]().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  stage.endOnSignals();
   const theatre = await Theatre.open(stage, main);
   const { steps } = await import('../demo/steps.ts');
   const list = steps(theatre);

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { upTopic } from '../bus/bus.ts';
 import { connectMqttBus } from '../bus/mqtt-bus.ts';
-import type { Seen } from './play.ts';
+import type { Seen } from '../testing/play.ts';
 import type { Theatre } from './theatre.ts';
 
 /** How long the controller gets to fall for it. */

@@ -3,7 +3,7 @@ import { cp, link, mkdir, readFile, readdir, readlink, realpath, rm, writeFile }
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WEIGHTS_BYTES, makeModelFolder, writeWeights } from './model-folder.ts';
-import type { Step } from './play.ts';
+import type { Step } from '../testing/play.ts';
 import { replayed } from './replay.ts';
 import { runClassifier } from './run-model.ts';
 import { SLOT } from './theatre.ts';

@@ -4,10 +4,11 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
-import { makeSoftwareTpm } from './demo-tpm.ts';
-import type { SoftwareTpm } from './demo-tpm.ts';
-import { freePorts } from './free-ports.ts';
-import type { Actor, Ran, Stage } from './stage.ts';
+import { makeStageTpm } from '../testing/stage-tpm.ts';
+import type { StageTpm } from '../testing/stage-tpm.ts';
+import { freePorts } from '../testing/free-ports.ts';
+import type { Actor } from '../testing/actor.ts';
+import type { Ran, Stage } from '../testing/stage.ts';
 
 export const SLOT = 'detector';
 export const MODEL_ID = 'demo-model';
@@ -63,14 +64,14 @@ export interface Shown {
 export class Theatre {
   readonly stage: Stage;
   readonly #main: string;
-  readonly #tpm: SoftwareTpm;
+  readonly #tpm: StageTpm;
   readonly #ports: readonly [number, number, number];
   #swtpm: Actor | null = null;
   #agent: Actor | null = null;
   #controller: Actor | null = null;
   deviceId = '';
 
-  private constructor(stage: Stage, main: string, tpm: SoftwareTpm, ports: readonly [number, number, number]) {
+  private constructor(stage: Stage, main: string, tpm: StageTpm, ports: readonly [number, number, number]) {
     this.stage = stage;
     this.#main = main;
     this.#tpm = tpm;
@@ -79,7 +80,7 @@ export class Theatre {
 
   /** `main`: the binary's file, run by this Node. */
   static async open(stage: Stage, main: string): Promise<Theatre> {
-    const tpm = await makeSoftwareTpm(stage);
+    const tpm = await makeStageTpm(stage);
     const [fleet = 0, enrol = 0, hostile = 0] = await freePorts(3);
     return new Theatre(stage, resolve(main), tpm, [fleet, enrol, hostile]);
   }

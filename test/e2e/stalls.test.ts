@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
-import { Stage } from '../../src/demo/stage.ts';
+import { Stage } from '../../src/testing/stage.ts';
 import { SLOT, Theatre } from '../../src/demo/theatre.ts';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;

@@ -1,7 +1,7 @@
 // The demo never says that a step was as expected when it was not.
 import { describe, expect, it } from 'vitest';
-import { play, verdict } from '../../src/demo/play.ts';
-import type { Seen, Step } from '../../src/demo/play.ts';
+import { play, verdict } from '../../src/testing/play.ts';
+import type { Seen, Step } from '../../src/testing/play.ts';
 
 const step = (title: string, result: () => Promise<Seen>): Step => ({
   title,

@@ -1,9 +1,11 @@
-// A software TPM with endorsement certificates, as its maker would ship a hardware one, and the power switch to it.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+// A software TPM on a stage, with endorsement certificates as its maker would ship a hardware one, and the power switch to it.
+import { mkdir, rm } from 'node:fs/promises';
 import { TouchstoneError } from '../errors.ts';
-import type { Actor, Stage } from './stage.ts';
+import type { Actor } from './actor.ts';
+import { setupCall } from './software-tpm-setup.ts';
+import type { Stage } from './stage.ts';
 
-export interface SoftwareTpm {
+export interface StageTpm {
   /** TCTI string of it. */
   readonly tcti: string;
   /** Certificates that its EK certificate chains to, PEM files. */
@@ -13,28 +15,11 @@ export interface SoftwareTpm {
 }
 
 /** Makes the TPM and its certificate authority in the stage's folder `tpm`. Errors: CONFIG_MISSING when swtpm is not installed. */
-export async function makeSoftwareTpm(stage: Stage): Promise<SoftwareTpm> {
+export async function makeStageTpm(stage: Stage): Promise<StageTpm> {
   const at = (...parts: string[]): string => stage.path('tpm', ...parts);
-  for (const folder of ['state', 'ca']) await mkdir(at(folder), { recursive: true, mode: 0o700 });
-  const ca = ['statedir', 'signingkey', 'issuercert', 'certserial'];
-  const files = [at('ca'), at('ca', 'signkey.pem'), at('ca', 'issuercert.pem'), at('ca', 'certserial')];
-  await writeFile(at('localca.conf'), ca.map((key, index) => `${key} = ${files[index] ?? ''}\n`).join(''));
-  await writeFile(
-    at('localca.options'),
-    '--platform-manufacturer Touchstone\n--platform-version 1.0\n--platform-model demo\n',
-  );
-  await writeFile(
-    at('setup.conf'),
-    `create_certs_tool=/usr/bin/swtpm_localca\ncreate_certs_tool_config=${at('localca.conf')}\n` +
-      `create_certs_tool_options=${at('localca.options')}\nactive_pcr_banks = sha256\n`,
-  );
-  const made = await stage.run('swtpm_setup', [
-    ...'--tpm2 --create-ek-cert --lock-nvram --pcr-banks sha256 --vmid demo-device'.split(' '),
-    '--tpm-state',
-    `dir://${at('state')}`,
-    '--config',
-    at('setup.conf'),
-  ]);
+  await mkdir(at(), { recursive: true, mode: 0o700 });
+  const { args } = await setupCall(at());
+  const made = await stage.run('swtpm_setup', args);
   if (made.code !== 0) {
     throw new TouchstoneError('TPM_UNAVAILABLE', `swtpm_setup failed: ${made.stdout}${made.stderr}`);
   }
