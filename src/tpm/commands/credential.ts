@@ -14,7 +14,7 @@ export async function activateCredential(
   ak: Entity,
   ek: Entity,
   credential: { readonly blob: Uint8Array; readonly secret: Uint8Array },
-  auths: { readonly activate: Authorization; readonly key: Authorization; readonly encrypting?: Authorization },
+  auths: { readonly activate: Authorization; readonly key: Authorization },
 ): Promise<Buffer> {
   const blob = decode(sized(MAX_BLOB), credential.blob, 'credentialBlob');
   const secret = decode(sized(MAX_SECRET), credential.secret, 'secret');
@@ -22,7 +22,7 @@ export async function activateCredential(
     command: 'ActivateCredential',
     deadline: 'nv',
     handles: [ak, ek],
-    auths: [auths.activate, auths.key, ...(auths.encrypting === undefined ? [] : [auths.encrypting])],
+    auths: [auths.activate, auths.key],
     parameters: pack([sized(MAX_BLOB), blob], [sized(MAX_SECRET), secret]),
     read: (from) => sized(64).read(from),
   });
