@@ -68,6 +68,11 @@ function explainsBoot(events: readonly LogEvent[], deviceId: string): boolean {
   return start === undefined || start.type === 'agent-start';
 }
 
+/** A log that held its boot alone goes on with the start of the agent. */
+function staysExplained({ seq, bootExplained }: LogState, [next]: readonly LogEvent[]): boolean {
+  return bootExplained && (seq > 1 || next === undefined || next.type === 'agent-start');
+}
+
 /**
  * State after `events`, which follow `base` (null: zero PCRs). `pcr` is the event PCR after them. Pure: `base` is not changed.
  */
@@ -79,7 +84,7 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     startedSession: null as Uint8Array | null,
     foreignExtensions: 0,
   };
-  const bootExplained = base?.bootExplained ?? explainsBoot(events, reader.deviceId);
+  const bootExplained = base === null ? explainsBoot(events, reader.deviceId) : staysExplained(base, events);
   const releases = new ReleaseLookup(reader.reference);
   const spent = spentSession(reader);
   for (const event of events) {

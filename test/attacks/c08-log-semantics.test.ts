@@ -164,6 +164,15 @@ describe('the beginning of a log', () => {
     expect(found(build({ events }))).not.toContain('boot-explained');
   });
 
+  test('that was taken apart must still go on with the start of the agent', () => {
+    const row = appraise(build({ events: [boot] })).next ?? laterRow();
+    const goOn = (events: readonly LogEvent[]): readonly string[] =>
+      found(build({ row, firstRecord: 2, startPcr: row.log?.pcr ?? Buffer.alloc(0), events }));
+    expect(goOn([agentStart, slotEvent])).toEqual([]);
+    expect(goOn([slotEvent, agentStart])).toEqual(['boot-explained']);
+    expect(goOn([])).not.toContain('boot-explained');
+  });
+
   test('that was not explained is not explained by what follows', () => {
     const row = appraise(build({ events: [agentStart, slotEvent] })).next ?? laterRow();
     const events = [boot, agentStart];
