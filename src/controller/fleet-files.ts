@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { issueCertificate, makeAuthority } from '../crypto/certificates.ts';
 import { generateKey, keyId, publicPem } from '../crypto/ecdsa.ts';
 import { ConfigError } from '../errors.ts';
-import { rootKeyOf, signRoot } from '../release/root.ts';
+import { rootKeyOf, signRoot } from '../release/root-keys.ts';
 import type { FleetFile, RootStatement } from '../release/types.ts';
 import { brokerConfig, CONTROLLER_NAME, ENROL_ACL, FLEET_ACL } from './broker-config.ts';
 import { AUTHORITY_NAME, DEFAULT_CONTROLLER_FILE, STATE_FILES } from './settings.ts';

@@ -14,7 +14,7 @@ import type { OmsStatement } from './oms-statement.ts';
 import { CONTENT_CHECKS, SIGNATURE_CHECKS } from './open-checks.ts';
 import type { Check, Contents, SignedFile } from './open-checks.ts';
 import { readPassport } from './passport.ts';
-import { importKeys } from './root.ts';
+import { importKeys } from './root-keys.ts';
 import type { Passport, RootStatement } from './types.ts';
 
 /** A passport's envelope: 256 KiB of statement in base64 and its signatures. */

@@ -17,7 +17,7 @@ import type { CopyOptions } from './publisher-copy.ts';
 import { MODEL_FOLDER, readSignedFiles } from './release-folder.ts';
 import { sealRelease } from './release-maker.ts';
 import type { MadeRelease, PassportWords } from './release-maker.ts';
-import { rootKeyOf } from './root.ts';
+import { rootKeyOf } from './root-keys.ts';
 import { verifyModelFolder } from './verified.ts';
 
 export interface WithdrawalPlan extends CopyOptions {

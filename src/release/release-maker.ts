@@ -18,7 +18,7 @@ import { encodePassport } from './passport.ts';
 import { makeReleaseFolder } from './publisher-copy.ts';
 import type { CopyOptions, SignedFiles } from './publisher-copy.ts';
 import { SIGNATURE_FILE } from './release-folder.ts';
-import { rootKeyOf } from './root.ts';
+import { rootKeyOf } from './root-keys.ts';
 import type { ManifestEntry, Passport } from './types.ts';
 
 /** What the publisher says of a release; the digests come from its bytes. */

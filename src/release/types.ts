@@ -84,6 +84,8 @@ export interface RootStatement {
   readonly expires: number;
   readonly root: { readonly threshold: number; readonly keys: readonly RootKey[] };
   readonly publishers: readonly (RootKey & { readonly modelIds: readonly string[] })[];
+  /** Model ids whose passports need several publishers' signatures; one is enough for all others. Critical where it is there. */
+  readonly releaseThresholds?: readonly { readonly modelId: string; readonly threshold: number }[];
   readonly floor: readonly RootKey[];
   readonly operators: readonly RootKey[];
   readonly results: readonly RootKey[];
@@ -148,6 +150,9 @@ export const rootStatementShape: Shape<RootStatement> = v.object({
   publishers: v.pipe(
     v.array(v.object({ ...key.entries, modelIds: v.pipe(v.array(text(128)), v.minLength(1), v.maxLength(256)) })),
     v.maxLength(256),
+  ),
+  releaseThresholds: v.exactOptional(
+    v.pipe(v.array(v.object({ modelId: text(128), threshold: v.pipe(uint(16), v.minValue(1)) })), v.maxLength(256)),
   ),
   floor: keys,
   operators: keys,

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { StateGate } from '../../src/agent/model-gate.ts';
 import { removeTree } from '../../src/files/durable.ts';
 import { HashPool } from '../../src/files/hash-pool.ts';
-import { signRoot } from '../../src/release/root.ts';
+import { signRoot } from '../../src/release/root-keys.ts';
 import { openJournal } from '../../src/store/open-journal.ts';
 import { profile } from '../gate/device.ts';
 import {

@@ -15,7 +15,8 @@ import type { StatementOptions } from '../../src/release/oms-sign.ts';
 import { IN_TOTO_TYPE } from '../../src/release/oms-statement.ts';
 import { keyHint } from '../../src/release/open.ts';
 import { encodePassport } from '../../src/release/passport.ts';
-import { loadTrust, rootKeyOf, signRoot } from '../../src/release/root.ts';
+import { rootKeyOf, signRoot } from '../../src/release/root-keys.ts';
+import { loadTrust } from '../../src/release/root.ts';
 import type { Trust } from '../../src/release/root.ts';
 import type { FleetFile, Passport, RootKey, RootStatement } from '../../src/release/types.ts';
 

@@ -5,15 +5,8 @@ import { signDsse } from '../../src/crypto/dsse.ts';
 import type { DsseEnvelope } from '../../src/crypto/dsse.ts';
 import { generateKey } from '../../src/crypto/ecdsa.ts';
 import { WireError } from '../../src/errors.ts';
-import {
-  countersignRoot,
-  importKeys,
-  judgeRoot,
-  loadTrust,
-  readFleetFile,
-  ROOT_TYPE,
-  signRoot,
-} from '../../src/release/root.ts';
+import { countersignRoot, importKeys, ROOT_TYPE, signRoot } from '../../src/release/root-keys.ts';
+import { judgeRoot, loadTrust, readFleetFile } from '../../src/release/root.ts';
 import type { FleetFile, RootStatement } from '../../src/release/types.ts';
 import {
   DAY,
