@@ -2,7 +2,6 @@
 import { byteString, name, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { epochShape } from '../evidence/claims.ts';
-import type { ReportName } from '../evidence/claims.ts';
 import type { Finding, Status } from '../rules/finding.ts';
 import type { Epoch, PcrBank } from '../tpm/port.ts';
 
@@ -180,7 +179,7 @@ export interface Endorsement {
 /** hardware: a chain to a TPM vendor's root; pinned: the operator named the EK; software: neither, or a software TPM's own CA. */
 export type Tier = 'hardware' | 'pinned' | 'software';
 
-export type { Epoch, Finding, ReportName, Status };
+export type { Epoch, Finding, Status };
 
 const digest = byteString(32);
 const crit = v.exactOptional(v.pipe(v.array(text(64)), v.maxLength(16)));
