@@ -3,7 +3,6 @@
 export const EV_NO_ACTION = 0x03;
 export const EV_SEPARATOR = 0x04;
 export const EV_EFI_VARIABLE_DRIVER_CONFIG = 0x80000001;
-export const EV_EFI_VARIABLE_BOOT = 0x80000002;
 export const EV_EFI_VARIABLE_BOOT2 = 0x8000000c;
 export const EV_EFI_VARIABLE_AUTHORITY = 0x800000e0;
 export const EV_EVENT_TAG = 0x06;
@@ -37,7 +36,7 @@ const TYPES: Readonly<Record<number, EventType>> = {
     name: 'EV_EFI_VARIABLE_DRIVER_CONFIG',
     meaning: 'a firmware variable that says what may run (secure boot)',
   },
-  [EV_EFI_VARIABLE_BOOT]: { name: 'EV_EFI_VARIABLE_BOOT', meaning: 'a boot option' },
+  0x80000002: { name: 'EV_EFI_VARIABLE_BOOT', meaning: 'a boot option' },
   0x80000003: {
     name: 'EV_EFI_BOOT_SERVICES_APPLICATION',
     meaning: 'a boot loader or kernel that the firmware started',

@@ -1,6 +1,7 @@
 // Turns a golden device's boot into reference values, after checking that its logs explain its PCRs.
 import { toHex } from '../bytes/text.ts';
 import type { FirmwareLog } from './event-log.ts';
+import { pcrUse } from './event-types.ts';
 import { secureBootOf } from './explain.ts';
 import type { SecureBoot } from './explain.ts';
 import { IMA_PCR } from './ima-record.ts';
@@ -23,6 +24,8 @@ export interface GoldenBoot {
 export interface LearnedBoot {
   /** Values of the wanted PCRs, hex. Of use only without faults. */
   readonly pcrs: Readonly<Record<string, string>>;
+  /** What each wanted PCR holds, in words. */
+  readonly uses: Readonly<Record<string, string>>;
   readonly secureBoot: SecureBoot;
   /** How far the kernel's list explains PCR 10; null where list or PCR was not given. */
   readonly ima: ImaReplay | null;
@@ -83,5 +86,6 @@ export function learnBoot({ log, ima, pcrs: told, wanted }: GoldenBoot): Learned
   if (replay !== null && replay.violations > 0) {
     notes.push(`${replay.violations} files could not be measured soundly (violations in the kernel's list)`);
   }
-  return { pcrs, secureBoot: secureBootOf(log), ima: replay, faults, notes };
+  const uses = Object.fromEntries(wanted.map((pcr) => [pcr, pcrUse(pcr)]));
+  return { pcrs, uses, secureBoot: secureBootOf(log), ima: replay, faults, notes };
 }

@@ -112,11 +112,11 @@ function eventTable(events: readonly ExplainedEvent[]): string {
 }
 
 function learnedText(output: Output, learned: LearnedBoot, events: readonly ExplainedEvent[], end: string): string {
-  const { pcrs, secureBoot, ima, faults, notes } = learned;
+  const { pcrs, uses, secureBoot, ima, faults, notes } = learned;
   return [
     eventTable(events),
     '',
-    ...Object.entries(pcrs).map(([pcr, value]) => `PCR ${pcr.padStart(2)}  ${value}`),
+    ...Object.entries(pcrs).map(([pcr, value]) => `PCR ${pcr.padStart(2)}  ${value}  ${uses[pcr] ?? ''}`),
     `secure boot: ${secureBoot}`,
     ...(ima === null ? [] : [`PCR 10 is explained by ${ima.explained} records of the kernel's list`]),
     ...notes.map((note) => `${output.paint('yellow', 'note')}: ${note}`),

@@ -48,6 +48,7 @@ describe('learning', () => {
     const file = readBootReferenceFile(readFileSync(at('one.json')), 'one.json');
     expect(file).toMatchObject({ profile: TEST_PROFILE.id, coversAgent: true, components: null });
     expect(file.boots.map(({ name, pcrs }) => [name, Object.keys(pcrs)])).toEqual([['image 7', ['0', '7']]]);
+    expect(stdout).toMatch(/PCR {2}7 {2}[0-9a-f]{64} {2}secure boot: who may sign/);
     expect(stdout).toMatch(/secure boot: on/);
     expect(stdout).toMatch(/EV_EFI_BOOT_SERVICES_APPLICATION .* not proved/);
     expect(stdout).not.toContain('\u001b[2J');
