@@ -2,11 +2,16 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { encodeCbor } from '../../src/bytes/cbor.ts';
+import { readEvidenceFile } from '../../src/cli/evidence-document.ts';
+import { evidenceText } from '../../src/cli/evidence-text.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
 import type { AppraisalInput } from '../../src/verifier/types.ts';
+import { arbitraryMutation } from '../support/arbitrary-messages.ts';
+import { mutated, outcomeOf } from '../support/wire-outcome.ts';
 import { withClaims, laterRow } from '../verifier/attack.ts';
 import { build, digestOf, genuineEvents, session, slotEvent } from '../verifier/evidence-builder.ts';
 import type { Bend } from '../verifier/evidence-builder.ts';
@@ -211,6 +216,21 @@ describe('a hostile file', () => {
     expect(stdout).toContain('not an evidence message');
     stdout = '';
     expect(await printed(bytes)).toMatchObject({ verified: false, evidence: null, faults: [expect.any(String)] });
+  });
+
+  test('that is damaged anywhere is explained or refused, and nothing else', () => {
+    const { evidence } = build();
+    const { input, log } = inParts();
+    fc.assert(
+      fc.property(arbitraryMutation, arbitraryMutation, (first, second) => {
+        const damaged = mutated(mutated(evidence, first), second);
+        const text = outcomeOf(() => evidenceText('x', readEvidenceFile(damaged, null)));
+        expect(Object.keys(text)).toHaveLength(1);
+        const other = mutated(log, first);
+        expect(evidenceText('x', readEvidenceFile(input.evidence, other))).toContain('Log');
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test('without an end is not read to its end', async () => {
