@@ -58,6 +58,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./release.ts')).releaseCommand(),
   },
   {
+    name: 'rehearse',
+    group: 'Signing:',
+    summary: 'play a release against a profile on this machine, before any device gets it',
+    load: async () => (await import('./rehearse.ts')).rehearseCommand(),
+  },
+  {
     name: 'agent',
     group: 'On a device:',
     summary: 'measure this device, prove it to the controller, take signed upgrades',

@@ -1,58 +1,23 @@
 // The demo's story: what the product exists for, each step judged by what was really seen.
-import { cp, link, mkdir, readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { WEIGHTS_BYTES, makeModelFolder, writeWeights } from './model-folder.ts';
+import { holdsRelease, isAsSigned, rulesOf, verdictWords } from '../testing/device-words.ts';
+import type { ShownDevice } from '../testing/device-words.ts';
 import type { Step } from '../testing/play.ts';
+import { flipByte, isRead } from '../testing/tamper.ts';
+import { WEIGHTS_BYTES, makeModelFolder, writeWeights } from './model-folder.ts';
 import { replayed } from './replay.ts';
 import { runClassifier } from './run-model.ts';
 import { SLOT } from './theatre.ts';
-import type { Shown, Theatre } from './theatre.ts';
+import type { Theatre } from './theatre.ts';
 
-type Device = Shown['device'];
-
-const rulesOf = ({ verdict }: Device): string[] => [...new Set(verdict?.findings.map((one) => one.rule))].toSorted();
-const only = (device: Device, ...rules: readonly string[]): boolean =>
+const only = (device: ShownDevice, ...rules: readonly string[]): boolean =>
   rulesOf(device).join() === rules.toSorted().join();
-
-/** `warning (A0): tier-software`. */
-function verdictWords(device: Device): string {
-  const { verdict } = device;
-  return verdict === null
-    ? 'no verdict yet'
-    : `${verdict.status} (${verdict.assurance}): ${rulesOf(device).join(', ')}`;
-}
 
 const holds =
   (release: string) =>
-  (device: Device): boolean =>
-    device.slots.some((slot) => slot.slot === SLOT && slot.release === release);
-
-/** Everything is as the owner signed it; only the TPM is a software TPM, and the product says so. */
-const asExpected = (device: Device): boolean => device.verdict?.status === 'warning' && only(device, 'tier-software');
-
-/** Changes one byte in the middle of a file, also of one that is not writable: root on the device can do that. */
-async function flipByte(file: string): Promise<void> {
-  const bytes = await readFile(file);
-  const at = Math.floor(bytes.length / 2);
-  bytes[at] = (bytes[at] ?? 0) ^ 1;
-  await writeFile(`${file}.flipped`, bytes);
-  await rm(file);
-  await link(`${file}.flipped`, file);
-  await rm(`${file}.flipped`);
-}
-
-/** Waits until process `pid` has `file` open, as it does while it reads it; false when that does not happen within 15 s. */
-async function isRead(pid: number, file: string): Promise<boolean> {
-  const target = await realpath(file);
-  for (const end = performance.now() + 15_000; performance.now() < end; await delay(2)) {
-    for (const fd of await readdir(`/proc/${pid}/fd`)) {
-      // It may be closed already.
-      if ((await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')) === target) return true;
-    }
-  }
-  return false;
-}
+  (device: ShownDevice): boolean =>
+    holdsRelease(device, SLOT, release);
 
 interface Releases {
   one: string;
@@ -119,7 +84,7 @@ export function steps(theatre: Theatre): Step[] {
   };
   const installed = async (id: string): Promise<{ ok: boolean; saw: string }> => {
     const ran = await theatre.upgrade(id);
-    const device = await theatre.until('the release attested', (one) => holds(id)(one) && asExpected(one));
+    const device = await theatre.until('the release attested', (one) => holds(id)(one) && isAsSigned(one));
     return { ok: ran.code === 0, saw: `upgrade ended with ${ran.code}; ${verdictWords(device)}` };
   };
   return [
@@ -303,7 +268,7 @@ export function steps(theatre: Theatre): Step[] {
         const line = await theatre.agent.says(/agent \S+ of device \S+ started/);
         const device = await theatre.until(
           'attested again',
-          (one) => asExpected(one) && (one.verdict?.at ?? 0) > before && holds(releases.two)(one),
+          (one) => isAsSigned(one) && (one.verdict?.at ?? 0) > before && holds(releases.two)(one),
         );
         const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState);
         const why = /\((.*)\)/.exec(line)?.[1] ?? '';

@@ -1,4 +1,4 @@
-// Plays the demo's steps one after another and judges each by what was seen.
+// Plays steps one after another and judges each by what was seen.
 
 /** What a step saw. */
 export interface Seen {
@@ -7,6 +7,8 @@ export interface Seen {
   readonly saw: string;
   /** Further lines for the reader who wants to know more. */
   readonly more?: readonly string[];
+  /** The rule of the catalogue that was broken, where one was. */
+  readonly rule?: string;
 }
 
 export interface Step {

@@ -1,0 +1,33 @@
+// Who and what takes part in the scenes, and the facts that they find.
+import type { Profile, SlotProfile } from '../profile/profile.ts';
+import type { SignedRelease } from '../release/open.ts';
+import type { Sandbox } from '../testing/sandbox.ts';
+import type { ComparedRun } from './compare-run.ts';
+import type { Install } from './predict.ts';
+
+/** Bytes; null: no limit. */
+export interface Limits {
+  readonly memory: number | null;
+  readonly disk: number | null;
+}
+
+/** What the scenes found that a report shows apart from whether they went as expected. */
+export interface Facts {
+  resources: { readonly memory: number; readonly disk: number } | null;
+  run: ComparedRun | null;
+  /** Rules of the findings of the first verdict. */
+  warnings: readonly string[];
+}
+
+export interface Cast {
+  readonly sandbox: Sandbox;
+  /** As it is played. */
+  readonly profile: Profile;
+  readonly profileDigest: Uint8Array;
+  readonly slot: SlotProfile;
+  readonly release: SignedRelease;
+  /** What is installed up to the prediction, in order. */
+  readonly installs: readonly Install[];
+  readonly limits: Limits;
+  readonly facts: Facts;
+}
