@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, TouchstoneError } from '../errors.ts';
+import { rootCommands } from './fleet-commands.ts';
 import { each, wholeNumber } from './options.ts';
 import { cleanText, outputOf } from './output.ts';
 
@@ -115,7 +116,7 @@ async function init(options: InitOptions, command: Command): Promise<void> {
 
 /** `touchstone fleet`. */
 export function fleetCommand(): Command {
-  const command = new Command('fleet').description("make a fleet's keys and files");
+  const command = new Command('fleet').description("make a fleet's keys and files, and say who may sign what");
   const port = wholeNumber(1, 65_535);
   command
     .command('init')
@@ -139,5 +140,6 @@ Examples:
   touchstone fleet init --out fleet --model-id detector --root-keys 5 --threshold 3`,
     )
     .action(async (options: InitOptions, self: Command) => init(options, self));
+  for (const one of rootCommands()) command.addCommand(one);
   return command;
 }

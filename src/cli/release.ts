@@ -1,6 +1,7 @@
 // `touchstone release`: make releases, put them among those of a fleet, list them, withdraw them.
 import { Command, Option } from 'commander';
 import { each, moment, wholeNumber } from './options.ts';
+import type { CountersignOptions } from './release-countersign.ts';
 import type { AddOptions, ListOptions } from './release-fleet.ts';
 import type { MakeOptions, WithdrawOptions } from './release-make.ts';
 
@@ -109,11 +110,34 @@ Example:
     );
 }
 
+function countersignCommand(): Command {
+  return new Command('countersign')
+    .description('sign a release as another publisher, after reading every byte of it')
+    .argument('<release>', 'release folder; the signature is added to its passport')
+    .addOption(keyOption())
+    .addOption(
+      new Option('--fleet <dir>', 'folder of fleet.json and root.json').env('TOUCHSTONE_FLEET').makeOptionMandatory(),
+    )
+    .addHelpText(
+      'after',
+      `
+For models of which the root says that several publishers must sign (touchstone fleet rotate --release-threshold). The release
+keeps its id.
+
+Example:
+  touchstone release countersign releases/detector-2.1 --key second.key.pem --fleet fleet/device`,
+    )
+    .action(async (folder: string, options: CountersignOptions, self: Command) =>
+      (await import('./release-countersign.ts')).countersign(folder, options, self),
+    );
+}
+
 /** `touchstone release`. */
 export function releaseCommand(): Command {
   return new Command('release')
     .description('make, publish and withdraw releases')
     .addCommand(makeCommand())
+    .addCommand(countersignCommand())
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(withdrawCommand());

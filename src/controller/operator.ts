@@ -196,6 +196,9 @@ export class Operator {
     const [only] = found;
     if (only === undefined || name.length < MIN_PREFIX) return refuse(`no release ${name} is published here`);
     if (found.length > 1) return refuse(`${name} is not clear: it fits ${found.length} releases`);
+    const [lapsed] = only.lapsed ?? [];
+    if (lapsed !== undefined)
+      return refuse(`release ${only.id} is not let in any more: ${lapsed.rule}: ${lapsed.found}`);
     if (only.withdrawn) return refuse(`release ${only.id} is withdrawn`);
     return only;
   }

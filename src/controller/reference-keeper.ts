@@ -32,7 +32,11 @@ function fingerprint(references: References): string {
     const components = values?.components?.map((one) => Object.values(one).map(String)) ?? null;
     return [id, digest.toString('hex'), boot, components, values?.bootCoversAgent];
   });
-  const releases = [...references.releases.values()].map(({ id, withdrawn }) => [id, withdrawn]);
+  const releases = [...references.releases.values()].map(({ id, withdrawn, lapsed }) => [
+    id,
+    withdrawn,
+    (lapsed ?? []).map(({ rule, found }) => [rule, found]),
+  ]);
   return JSON.stringify([profiles, releases, references.faults]);
 }
 

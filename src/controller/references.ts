@@ -5,8 +5,9 @@ import { fromHex } from '../bytes/text.ts';
 import { configsDigest } from '../profile/configs.ts';
 import { loadProfile } from '../profile/profile.ts';
 import type { LoadedProfile } from '../profile/profile.ts';
-import { openRelease } from '../release/open.ts';
+import { keyTableOf, openRelease, tableForRunning } from '../release/open.ts';
 import type { Trust } from '../release/root.ts';
+import type { Finding } from '../rules/finding.ts';
 import type { ReferenceRelease, ReferenceValues } from '../verifier/types.ts';
 import { loadBootReferences } from './boot-references.ts';
 import type { BootReferences } from './boot-references.ts';
@@ -31,6 +32,12 @@ function foldersIn(path: string): string[] {
   return existsSync(path) ? readdirSync(path).toSorted() : [];
 }
 
+type Lapse = NonNullable<ReferenceRelease['lapsed']>[number];
+
+function lapse({ rule, expected, found }: Finding): Lapse[] {
+  return rule === 'release-signer-revoked' || rule === 'release-threshold' ? [{ rule, expected, found }] : [];
+}
+
 function loadReleases(
   folder: string,
   trust: Trust,
@@ -41,19 +48,18 @@ function loadReleases(
   const withdrawn = new Set<string>();
   for (const name of foldersIn(folder)) {
     const at = join(folder, name);
-    const opened = openRelease({
-      sig: readIf(join(at, 'model.sig')),
-      passport: readIf(join(at, 'passport.json')),
-      publishers: trust.root.publishers,
-      revoked: trust.root.revoked,
-    });
+    const files = { sig: readIf(join(at, 'model.sig')), passport: readIf(join(at, 'passport.json')) };
+    const asNew = openRelease({ ...files, ...keyTableOf(trust.root) });
+    // What may still run somewhere must still be known, or a revoked key would stop every model that it ever signed.
+    const opened = asNew.ok ? asNew : openRelease({ ...files, ...tableForRunning(trust.root) });
     if (!opened.ok) {
       faults.push(...opened.findings.map((one) => `${at}: ${one.rule}: expected ${one.expected}, found ${one.found}`));
       continue;
     }
     const { id, passport, statement, signedBy } = opened.release;
     // Only for its own model: a publisher of others has no say.
-    for (const other of passport.withdraws) withdrawn.add(`${passport.modelId}\0${other}`);
+    // And not by a key that a thief may use.
+    if (asNew.ok) for (const other of passport.withdraws) withdrawn.add(`${passport.modelId}\0${other}`);
     folders.set(id, at);
     releases.set(id, {
       id,
@@ -66,6 +72,7 @@ function loadReleases(
       manifest: fromHex(passport.manifestDigest),
       signedBy,
       withdrawn: false,
+      ...(asNew.ok ? {} : { lapsed: asNew.findings.flatMap(lapse) }),
     });
   }
   for (const [id, release] of releases) {

@@ -10,7 +10,7 @@ import { toFinding } from '../release/judgement.ts';
 import type { ReleaseFault } from '../release/judgement.ts';
 import type { ModelFiles } from '../release/model-files.ts';
 import type { Check } from '../release/open-checks.ts';
-import { OPEN_CHECKS, openReleaseWith } from '../release/open.ts';
+import { keyTableOf, OPEN_CHECKS, openReleaseWith } from '../release/open.ts';
 import type { OpenChecks, SignedRelease } from '../release/open.ts';
 import { MODEL_FOLDER, readSignedFiles } from '../release/release-folder.ts';
 import type { Trust } from '../release/root.ts';
@@ -74,8 +74,7 @@ export async function judgeSigned(
   { slot, running, named }: Asked,
 ): Promise<{ readonly admitted: true; readonly release: SignedRelease } | Refuse> {
   const { stateDir, trust, profile, agentVersion, checks } = parts;
-  const { publishers, revoked } = trust.root;
-  const opened = openReleaseWith(checks.open, { ...files, publishers, revoked, subject: slot.name });
+  const opened = openReleaseWith(checks.open, { ...files, ...keyTableOf(trust.root), subject: slot.name });
   if (!opened.ok) return { admitted: false, findings: opened.findings };
   const { release } = opened;
   const withdrawn = await withdrawalsOf(release.passport.modelId, stateDir, trust);

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ReleaseError } from '../errors.ts';
 import { writeFileDurably } from '../files/durable.ts';
-import { openPassport, PASSPORT_FILE_BYTES } from '../release/open.ts';
+import { keyTableOf, openPassport, PASSPORT_FILE_BYTES } from '../release/open.ts';
 import { PASSPORT_FILE, readBounded } from '../release/release-folder.ts';
 import type { Trust } from '../release/root.ts';
 import type { VerifiedRelease } from '../release/verified.ts';
@@ -27,7 +27,7 @@ export async function withdrawalsOf(
   const withdrawn = new Map<string, string>();
   for (const name of (await readdir(withdrawals)).toSorted()) {
     const bytes = await readBounded(join(withdrawals, name), PASSPORT_FILE_BYTES).catch(() => null);
-    const opened = bytes === null ? null : openPassport(bytes, trust.root);
+    const opened = bytes === null ? null : openPassport(bytes, keyTableOf(trust.root));
     if (opened === null || opened.passport.modelId !== modelId) continue;
     for (const other of opened.passport.withdraws) withdrawn.set(other, `release ${opened.id}`);
   }

@@ -32,6 +32,7 @@ export interface Contents {
   readonly statementBy: readonly string[];
   readonly publishers: RootStatement['publishers'];
   readonly revoked: RootStatement['revoked'];
+  readonly releaseThresholds: RootStatement['releaseThresholds'] | undefined;
 }
 
 export const SIGNATURE_CHECKS: readonly Check<SignedFile>[] = [
@@ -90,6 +91,22 @@ export const CONTENT_CHECKS: readonly Check<Contents>[] = [
         const expected = `${what} signed by a key that was not revoked`;
         return [{ rule: 'release-signer-revoked', expected, found: `key ${first.id}, revoked: ${first.reason}` }];
       }),
+  },
+  {
+    // One stolen publisher's key, or one person who is forced or mistaken, is then not enough.
+    rule: 'release-threshold',
+    judge: ({ passport, passportBy, publishers, revoked, releaseThresholds = [] }) => {
+      const modelId = passport?.passport.modelId ?? '';
+      const asked = releaseThresholds.filter((one) => one.modelId === modelId).map((one) => one.threshold);
+      const needed = Math.max(1, ...asked);
+      const may = new Set(publishers.filter((one) => one.modelIds.includes(modelId)).map((one) => one.id));
+      for (const { id } of revoked) may.delete(id);
+      const count = new Set(passportBy.filter((id) => may.has(id))).size;
+      // Not even one: said by the checks before.
+      if (needed === 1 || count >= needed) return [];
+      const expected = `passport signed by ${needed} different publishers of model ${modelId}`;
+      return [{ rule: 'release-threshold', expected, found: String(count) }];
+    },
   },
   {
     rule: 'release-critical',

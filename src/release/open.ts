@@ -38,8 +38,25 @@ export interface OpenReleaseInput {
   readonly passport: Uint8Array | null;
   readonly publishers: RootStatement['publishers'];
   readonly revoked: RootStatement['revoked'];
+  readonly releaseThresholds: RootStatement['releaseThresholds'] | undefined;
   /** What findings are about: a slot's name, or `release`. */
   readonly subject?: string;
+}
+
+/** Whose signatures count, and how many. */
+export type KeyTable = Pick<OpenReleaseInput, 'publishers' | 'revoked' | 'releaseThresholds'>;
+
+/** The key table of a root statement, as new releases are judged by it. */
+export function keyTableOf({ publishers, revoked, releaseThresholds }: RootStatement): KeyTable {
+  return { publishers, revoked, releaseThresholds };
+}
+
+/**
+ * The same for a release that was let in before: what the root said since, of keys and of their number, stops new installations and
+ * not what runs. A stolen key's release that must not run either is withdrawn by its id.
+ */
+export function tableForRunning({ publishers }: RootStatement): KeyTable {
+  return { publishers, revoked: [], releaseThresholds: undefined };
 }
 
 export type OpenedRelease =
@@ -139,7 +156,7 @@ export function openRelease(input: OpenReleaseInput): OpenedRelease {
 
 /** The same with other checks: how a test shows what each is good for. */
 export function openReleaseWith(checks: OpenChecks, input: OpenReleaseInput): OpenedRelease {
-  const { publishers, revoked } = input;
+  const { publishers, revoked, releaseThresholds } = input;
   const keys = importKeys(publishers);
   const faults: ReleaseFault[] = [];
   const kept = <T extends object>(read: T): Exclude<T, Faulty> | null => {
@@ -156,6 +173,7 @@ export function openReleaseWith(checks: OpenChecks, input: OpenReleaseInput): Op
     statementBy: ofStatement?.by ?? [],
     publishers,
     revoked,
+    releaseThresholds,
   };
   faults.push(...checks.content.flatMap((check) => check.judge(contents)));
   const { passport, statement } = contents;
@@ -182,14 +200,15 @@ export interface SignedPassport {
 /** Opens the bytes of a passport.json by the root's key table; null when anything is wrong. Pure; never throws on bad bytes. */
 export function openPassport(
   bytes: Uint8Array,
-  { publishers, revoked }: Pick<OpenReleaseInput, 'publishers' | 'revoked'>,
+  { publishers, revoked, releaseThresholds }: KeyTable,
 ): SignedPassport | null {
   const signed = signedPayload(readPassportFile(bytes, importKeys(publishers)), SIGNATURE_CHECKS);
   if ('faults' in signed) return null;
   const passport = readPassport(signed.payload);
   if ('faults' in passport) return null;
   const nothing = { statement: null, statementBy: [] };
-  const contents: Contents = { passport, passportBy: signed.by, ...nothing, publishers, revoked };
+  const table = { publishers, revoked, releaseThresholds };
+  const contents: Contents = { passport, passportBy: signed.by, ...nothing, ...table };
   if (CONTENT_CHECKS.some((check) => check.judge(contents).length > 0)) return null;
   return { id: toHex(sha256(signed.payload)), passport: passport.passport };
 }

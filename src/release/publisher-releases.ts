@@ -6,7 +6,7 @@ import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
 import { toFinding } from './judgement.ts';
 import { listModel } from './model-files.ts';
-import { openRelease } from './open.ts';
+import { keyTableOf, openRelease } from './open.ts';
 import type { OpenedRelease, SignedRelease } from './open.ts';
 import { makeReleaseFolder } from './publisher-copy.ts';
 import type { CopyOptions } from './publisher-copy.ts';
@@ -15,8 +15,7 @@ import type { Trust } from './root.ts';
 import { verifyModelFolder } from './verified.ts';
 
 async function open(folder: string, trust: Trust): Promise<OpenedRelease> {
-  const { publishers, revoked } = trust.root;
-  return openRelease({ ...(await readSignedFiles(folder)), publishers, revoked });
+  return openRelease({ ...(await readSignedFiles(folder)), ...keyTableOf(trust.root) });
 }
 
 export interface AddPlan extends CopyOptions {
@@ -55,7 +54,7 @@ async function isWhole(folder: string, release: SignedRelease, plan: AddPlan): P
 export async function addRelease(plan: AddPlan): Promise<Added> {
   const { from, releases, trust, pool, onProgress, signal } = plan;
   const signed = await readSignedFiles(from);
-  const opened = openRelease({ ...signed, publishers: trust.root.publishers, revoked: trust.root.revoked });
+  const opened = openRelease({ ...signed, ...keyTableOf(trust.root) });
   const findings: Finding[] = opened.ok ? [] : [...opened.findings];
   if (trust.expired) {
     const found = `it ended ${new Date(trust.root.expires).toISOString()}`;

@@ -47,7 +47,7 @@ export async function openOwnRelease(folder: string, key: KeyObject): Promise<Op
   const signed = await readSignedFiles(folder);
   const own = rootKeyOf(key, publicPem(key));
   const modelIds = [modelIdSignedBy(key, signed.passport)];
-  return openRelease({ ...signed, publishers: [{ ...own, modelIds }], revoked: [] });
+  return openRelease({ ...signed, publishers: [{ ...own, modelIds }], revoked: [], releaseThresholds: undefined });
 }
 
 /** Every byte of the replacement is verified before anything is signed. Errors: as `makeRelease`. */

@@ -38,6 +38,12 @@ export const RELEASE_RULES = {
     atlas: 'AML.T0010.003',
     sai: 'deployment',
   },
+  'release-threshold': {
+    demands: 'As many different publishers signed the release as the fleet root asks for this model id.',
+    now: 'Ask another publisher of this model to look at the release and to sign: touchstone release countersign.',
+    atlas: 'AML.T0010.003',
+    sai: 'deployment',
+  },
   'release-certificate-chain': {
     demands: 'The certificate that signed leads, link by link, to a root that the verifier named.',
     now: 'Ask the signer for the chain, and get its root from where you trust it, not from beside the model.',

@@ -25,6 +25,12 @@ export interface ReferenceRelease {
   readonly manifest: Uint8Array;
   readonly signedBy: string;
   readonly withdrawn: boolean;
+  /** Why it would not be let in any more by what the root said since: a revoked key, too few signers. What runs goes on. */
+  readonly lapsed?: readonly {
+    readonly rule: 'release-signer-revoked' | 'release-threshold';
+    readonly expected: string;
+    readonly found: string;
+  }[];
 }
 
 /** What the owner says must be found, taken from the controller's own copies and never from the device. */

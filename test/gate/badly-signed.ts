@@ -3,7 +3,16 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toBase64, toHex } from '../../src/bytes/text.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
-import { handStatement, other, publisher, revoked, signAgain, signPassport, stranger } from '../release/publisher.ts';
+import {
+  handStatement,
+  other,
+  publisher,
+  revoked,
+  signAgain,
+  signPassport,
+  stranger,
+  trustOf,
+} from '../release/publisher.ts';
 import { edited, one, parsed, planned } from './bad-release.ts';
 import type { BadRelease } from './bad-release.ts';
 
@@ -96,6 +105,12 @@ export const BADLY_SIGNED: readonly BadRelease[] = [
     name: 'whose model was signed with a key that was revoked',
     ...one('content', 'release-signer-revoked'),
     make: planned({ sigKey: revoked }),
+  },
+  {
+    name: 'signed by one publisher where the root asks for two',
+    ...one('content', 'release-threshold'),
+    make: planned({}),
+    device: { trust: trustOf({ releaseThresholds: [{ modelId: 'lane-keeper', threshold: 2 }] }) },
   },
   {
     name: 'that needs a version which understands more',

@@ -99,7 +99,7 @@ describe.skipIf(!there)('as the signature of a release (../shared/data)', () => 
     const key = createPublicKey(bytesOf('keys', 'signing-key-pub.pem'));
     const sig = bytesOf(name, 'model.sig');
     const publishers = [{ ...named(key), modelIds: ['m'] }];
-    const opened = openRelease({ sig, passport: null, publishers, revoked: [] });
+    const opened = openRelease({ sig, passport: null, publishers, revoked: [], releaseThresholds: undefined });
     const findings = opened.ok ? [] : opened.findings;
     expect(findings.map((one) => one.rule)).toEqual(['release-unsigned', 'release-signing-method']);
     expect(findings[1]?.found).toBe(method);

@@ -188,6 +188,14 @@ export const contentAttacks: readonly Attack[] = [
     bend: () => ({ input: withRelease({ withdrawn: true }) }),
   },
   {
+    attack: 'a release of a publisher whose key was revoked since',
+    check: 'release-lapsed',
+    rule: 'release-signer-revoked',
+    bend: () => ({
+      input: withRelease({ lapsed: [{ rule: 'release-signer-revoked', expected: 'a key', found: 'a revoked one' }] }),
+    }),
+  },
+  {
     attack: 'a release for another role',
     check: 'release-role',
     rule: 'release-role',

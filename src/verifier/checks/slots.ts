@@ -93,6 +93,11 @@ export const slotChecks: readonly Check<Expected>[] = [
   ofRelease('release-withdrawn', ({ release }) =>
     release.withdrawn ? ['a release that is not withdrawn', `${release.version} (${shortHex(release.id)})`] : null,
   ),
+  ofMeasured('release-lapsed', ({ slot, release }, findings) => {
+    for (const { rule, expected, found } of release?.lapsed ?? []) {
+      findings.add(rule, 'warning', slot.name, expected, found, 'fleet');
+    }
+  }),
   ofRelease('release-role', ({ release, slot }) =>
     release.slotRole === slot.role ? null : [`role ${slot.role}`, `role ${release.slotRole}`],
   ),
