@@ -45,6 +45,9 @@ const RETRY_MAX_MS = 30_000;
 /** How long an unanswered enrolment waits before it asks again. */
 const ASK_AGAIN_MS = 10_000;
 
+/** How often the time of a trial is added up; a power cut loses this much of it. */
+const TICK_MS = 2000;
+
 /** The TPM's clock and ours do not tick alike: looked at a moment too early, the lease would still run. */
 const LEASE_SLACK_MS = 50;
 /** A longer sleep is cut: timers hold 31 bits. */
@@ -106,7 +109,20 @@ export class Agent {
 
   async #refreshAfter(ms: number, moved: AbortSignal): Promise<void> {
     if (!(await this.#pause(Math.min(ms + LEASE_SLACK_MS, MAX_PAUSE_MS), moved))) return;
-    await this.#mailbox.put(async () => this.#parts.attester.refresh());
+    await this.#mailbox.put(async () => {
+      await this.#parts.attester.tick();
+      await this.#parts.attester.refresh();
+    });
+  }
+
+  /** Has `work` done when nothing else is being done. */
+  soon(work: () => Promise<void>): void {
+    void this.#mailbox.put(work);
+  }
+
+  /** Asks for a challenge, because something happened that the controller should hear of. */
+  async tell(): Promise<void> {
+    await this.#hint('challenge');
   }
 
   /** Runs until `signal` says stop (resolves, cleanly stopped) or something breaks (rejects with it). */
@@ -119,7 +135,7 @@ export class Agent {
         if (await attester.look(slot)) await this.#hint('challenge');
       });
     });
-    const passes = this.#passes(stop);
+    const passes = Promise.all([this.#passes(stop), this.#ticks(stop)]);
     try {
       while (!stop.aborted) await this.#talk(stop);
     } finally {
@@ -140,6 +156,11 @@ export class Agent {
         if (await this.#parts.attester.pass()) await this.#hint('challenge');
       });
     }
+  }
+
+  /** Trials end by time, too. */
+  async #ticks(stop: AbortSignal): Promise<void> {
+    while (await this.#pause(TICK_MS, stop)) await this.#mailbox.put(async () => this.#parts.attester.tick());
   }
 
   /** False when `stop` came first. */

@@ -24,6 +24,8 @@ import { SlotKeeper } from './slot-keeper.ts';
 import type { KnownSlot } from './slot-keeper.ts';
 import type { AgentStatus } from './status.ts';
 import { StatusWriter } from './status-writer.ts';
+import { TrialKeeper } from './trial-keeper.ts';
+import type { TrialGate, TrialKeeperParts } from './trial-keeper.ts';
 
 /** Who this device is and which run of its agent this is. */
 export interface Self {
@@ -35,7 +37,9 @@ export interface Self {
 }
 
 /** What the agent asks of the gate. */
-export interface ModelGate {
+export interface ModelGate extends TrialGate {
+  /** Security version that a release must have at least, where the slot holds none that may be loaded. */
+  needs(slot: string): bigint | null;
   /** The signed release that a slot should hold; null when none, or when what lies there no longer opens. */
   expected(slot: string): Promise<SignedRelease | null>;
   /** Judges, stages and switches; a refusal leaves what runs untouched. */
@@ -56,6 +60,12 @@ export interface AttesterParts {
   readonly clock: Clock;
   readonly log: AgentLog;
   readonly stateDir: string;
+  /** The health check of a release on trial. */
+  check: TrialKeeperParts['check'];
+  /** Has `work` done when nothing else is being done. */
+  soon: TrialKeeperParts['soon'];
+  /** The controller should hear of something that happened by itself. */
+  tell(): Promise<void>;
   /** Hears of every status that was written, and when the lease ends by itself (ms from now; null: it does not). */
   onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
   /** Device time, ms (never back). */
@@ -73,6 +83,7 @@ export class Attester {
   readonly #desk: CommandDesk;
   readonly #runner: CommandRunner;
   readonly #leases: LeaseKeeper;
+  readonly #trials: TrialKeeper;
   #keeper: SlotKeeper | null = null;
   #status: StatusWriter | null = null;
   #passedAt = 0;
@@ -84,6 +95,25 @@ export class Attester {
     const owner = { fleetId: toHex(self.fleetId), deviceId: self.deviceId };
     this.#desk = new CommandDesk({ ...owner, session: toHex(self.session) });
     this.#leases = new LeaseKeeper({ journal, tpm, ...owner, session: self.session });
+    this.#trials = new TrialKeeper({
+      slots: parts.profile.profile.slots,
+      gate: parts.gate,
+      log,
+      monotonic: () => parts.clock.monotonic(),
+      check: async (slot, release) => parts.check(slot, release),
+      soon: (work) => {
+        parts.soon(work);
+      },
+      switched: async (slot) => {
+        await this.#activated(slot, false);
+        await this.refresh();
+        await parts.tell();
+      },
+      moved: async () => {
+        await this.refresh();
+        await parts.tell();
+      },
+    });
     this.#runner = new CommandRunner({
       journal,
       desk: this.#desk,
@@ -129,6 +159,7 @@ export class Attester {
       measure: async (slot, expected) => this.#parts.measure(slot, expected),
       record: async (event) => recorder.append(event),
       lastEvents,
+      stage: (slot) => ({ trial: this.#trials.stage(slot), needs: this.#parts.gate.needs(slot) }),
     });
     this.#status = new StatusWriter({
       stateDir: this.#parts.stateDir,
@@ -139,6 +170,10 @@ export class Attester {
       keeper: this.#keeper,
       machine: async () => this.#parts.machine(),
     });
+    for (const { name } of profile.profile.slots) {
+      const { state } = (await this.#parts.gate.standing(name)).row;
+      if (state === 'TRIAL' || state === 'COMMITTING') await this.#activated(name, true);
+    }
     await this.pass();
   }
 
@@ -163,10 +198,29 @@ export class Attester {
     return changed;
   }
 
-  async #look(slot: string, activated = false): Promise<boolean> {
-    const { known, changed } = await this.#slots.look(slot, activated);
+  async #look(slot: string): Promise<boolean> {
+    const { known, changed } = await this.#slots.look(slot);
     if (changed) this.#say(known);
+    if (known.found === 'altered') await this.#trials.altered(slot);
     return changed;
+  }
+
+  /** The gate has switched the slot: said in the log whatever was there before, so that a result can show that it knew. */
+  async #activated(slot: string, resumed: boolean): Promise<void> {
+    const { known, record } = await this.#slots.look(slot, true);
+    this.#say(known);
+    const { state } = (await this.#parts.gate.standing(slot)).row;
+    if (state !== 'TRIAL' && state !== 'COMMITTING') return;
+    if (record === null) throw new TypeError('an activation without its event');
+    await this.#trials.begin(slot, known.found === 'as-signed' ? known.expected : null, record, resumed);
+  }
+
+  /** Time has passed: trials may end by it. */
+  async tick(): Promise<void> {
+    if (!this.#trials.open) return;
+    const lease = await this.#leases.now();
+    const uses = new Map(this.#slots.states(lease).map(({ known, state }) => [known.slot.name, state.use]));
+    await this.#trials.tick(lease, (slot) => uses.get(slot) ?? 'stopped');
   }
 
   #say(known: KnownSlot): void {
@@ -253,6 +307,7 @@ export class Attester {
       );
     }
     await this.#keepTime();
+    await this.#trials.heard(result, judgement.sent);
     await this.refresh();
     return true;
   }
@@ -270,7 +325,7 @@ export class Attester {
   async #install(body: Extract<CommandBody, { kind: 'install' }>, row: SlotRow): Promise<Outcome> {
     const outcome = await this.#parts.gate.install(body, row);
     if (outcome.kind === 'activated') {
-      await this.#look(body.slot, true);
+      await this.#activated(body.slot, false);
       await this.refresh();
     }
     return outcome;

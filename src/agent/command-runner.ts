@@ -3,6 +3,7 @@ import { MAX_REPORTS } from '../evidence/claims.ts';
 import type { Report } from '../evidence/claims.ts';
 import type { Command, CommandBody } from '../protocol/messages.ts';
 import { TouchstoneError } from '../errors.ts';
+import { emptySlot } from '../store/journal.ts';
 import type { Journal, SlotRow } from '../store/journal.ts';
 import type { CommandDesk } from './command-desk.ts';
 import type { AgentLog } from './log.ts';
@@ -120,8 +121,7 @@ export class CommandRunner {
       const detail = `order ${body.order} is not above ${row.order}, the last one taken for slot ${body.slot}`;
       return { kind: 'command', rule: 'superseded-order', detail };
     }
-    const empty = { active: null, previous: null, staged: null, securityVersion: 0 };
-    const next: SlotRow = { ...empty, ...row, slot: body.slot, order: body.order };
+    const next: SlotRow = { ...(row ?? emptySlot(body.slot)), order: body.order };
     await journal.setSlot(next);
     return this.#parts.install(body, next);
   }

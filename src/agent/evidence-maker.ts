@@ -81,6 +81,6 @@ export async function makeEvidence(
   return {
     message,
     logParts: messages,
-    sent: { digest: sha256(message), clock, epoch: { resetCount, restartCount } },
+    sent: { digest: sha256(message), clock, epoch: { resetCount, restartCount }, logTo: head.seq },
   };
 }

@@ -7,7 +7,9 @@ import { leaseNow } from './lease.ts';
 import type { LeaseNow } from './lease.ts';
 
 export type ResultJudgement =
-  { readonly taken: true; readonly lease: boolean } | { readonly taken: false; readonly why: string };
+  | { readonly taken: true; readonly lease: false }
+  | { readonly taken: true; readonly lease: true; readonly sent: SentEvidence }
+  | { readonly taken: false; readonly why: string };
 
 export interface LeaseKeeperParts {
   readonly journal: Pick<Journal, 'lease' | 'setLease' | 'remember' | 'recall' | 'acknowledge'>;
@@ -57,8 +59,9 @@ export class LeaseKeeper {
     this.#answered = sent.order;
     this.#verdict = result.status;
     const leaseForMs = GRANTING.has(result.status) ? result.leaseForMs : 0;
-    await journal.setLease({ from: sent, leaseForMs, status: result.status });
-    return { taken: true, lease: true };
+    const { logTo: _, ...from } = sent;
+    await journal.setLease({ from, leaseForMs, status: result.status });
+    return { taken: true, lease: true, sent };
   }
 
   /** What is left now, by the TPM's own clock. */

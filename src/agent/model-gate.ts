@@ -1,27 +1,29 @@
 // The agent's way to the gate: what a slot should hold, and the outcome of an installation in the words of a report.
+import { NO_HARDWARE_FLOOR } from '../gate/floor.ts';
+import type { Floor } from '../gate/floor.ts';
 import { install } from '../gate/gate.ts';
-import type { GateParts } from '../gate/gate.ts';
 import { GATE_CHECKS } from '../gate/judge.ts';
 import type { JudgeParts } from '../gate/judge.ts';
+import type { GateParts } from '../gate/parts.ts';
 import { noHook } from '../gate/places.ts';
 import type { StepHook } from '../gate/places.ts';
 import { recover } from '../gate/recover.ts';
+import type { Settled } from '../gate/settle.ts';
 import { openStored } from '../gate/stored.ts';
+import { sweepReleases } from '../gate/sweep.ts';
+import { commit, raiseAndClose, rollBack } from '../gate/trial-end.ts';
+import type { Reason } from '../gate/trial-end.ts';
+import { isOpen } from '../gate/trial.ts';
 import type { CommandBody } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
-import type { Trust } from '../release/root.ts';
 import type { Finding } from '../rules/finding.ts';
+import { emptySlot } from '../store/journal.ts';
 import type { Journal, SlotRow } from '../store/journal.ts';
 import type { Outcome } from './command-runner.ts';
 
-/** The signed release that `slot` should hold: the journal's word, opened again under the root's present key table. */
-export async function expectedRelease(
-  parts: { readonly journal: Pick<Journal, 'slots'>; readonly stateDir: string; readonly trust: Trust },
-  slot: string,
-): Promise<SignedRelease | null> {
-  const active = (await parts.journal.slots()).find((one) => one.slot === slot)?.active ?? null;
-  return active === null ? null : openStored(parts.stateDir, active, parts.trust);
-}
+type Install = Extract<CommandBody, { kind: 'install' }>;
+
+const NOT_SIGNED = { rule: 'trial-candidate', detail: 'it is not on this device as it was signed' } as const;
 
 /** What a report has room for. */
 const DETAIL_MAX = 2000;
@@ -40,36 +42,104 @@ export function findingsText(findings: readonly Finding[]): string {
 
 export interface StateGateParts extends Omit<JudgeParts, 'checks'> {
   readonly journal: Pick<Journal, 'slots' | 'setSlot'>;
+  readonly session: Buffer;
+  /** None: the journal is the floor. */
+  readonly floor?: Floor;
   readonly step?: StepHook;
 }
+
+const shortId = (id: string): string => id.slice(0, 12);
 
 /** The gate of one state directory. Not concurrent: the agent's mailbox sees to it. */
 export class StateGate {
   readonly #parts: GateParts;
+  /** Slots that hold nothing loadable, as the last step on each found. */
+  readonly #needs = new Map<string, bigint>();
 
   constructor(parts: StateGateParts) {
-    this.#parts = { step: noHook, ...parts, checks: GATE_CHECKS };
+    this.#parts = { step: noHook, floor: NO_HARDWARE_FLOOR, ...parts, checks: GATE_CHECKS };
   }
 
+  async #row(slot: string): Promise<SlotRow> {
+    return (await this.#parts.journal.slots()).find((one) => one.slot === slot) ?? emptySlot(slot);
+  }
+
+  #keep({ row, loaded, needs }: Settled): SlotRow {
+    if (loaded) this.#needs.delete(row.slot);
+    else this.#needs.set(row.slot, needs);
+    return row;
+  }
+
+  async standing(slot: string): Promise<{ readonly row: SlotRow }> {
+    return { row: await this.#row(slot) };
+  }
+
+  /** Security version that a release must have at least, where the slot holds none that may be loaded; null: it holds one. */
+  needs(slot: string): bigint | null {
+    return this.#needs.get(slot) ?? null;
+  }
+
+  /** The signed release that the slot should hold now; null when none, or when what lies there no longer opens. */
   async expected(slot: string): Promise<SignedRelease | null> {
-    return expectedRelease(this.#parts, slot);
+    const row = await this.#row(slot);
+    const id = isOpen(row) ? row.staged : row.active;
+    if (id === null || (!isOpen(row) && this.#needs.has(slot))) return null;
+    return openStored(this.#parts.stateDir, id, this.#parts.trust);
   }
 
   /** Finishes or undoes what a power cut left. Before anything else. */
   async recover(): Promise<void> {
-    await recover(this.#parts);
+    for (const settled of await recover(this.#parts)) this.#keep(settled);
   }
 
-  /** Errors: ReleaseError, MeasureError, StoreError. */
-  async install(body: Extract<CommandBody, { kind: 'install' }>, row: SlotRow): Promise<Outcome> {
+  /** Judges, copies and begins a trial. Errors: ReleaseError, MeasureError, StoreError, TpmError. */
+  async install(body: Pick<Install, 'release' | 'source'>, row: SlotRow): Promise<Outcome> {
+    if (isOpen(row)) {
+      const detail = `release ${shortId(row.staged ?? '-')} is on trial in slot ${row.slot}: its end must come first`;
+      return { kind: 'refused', rule: 'trial-open', detail };
+    }
     const result = await install(this.#parts, body, row);
     if (!result.admitted) {
       const rule = result.findings[0]?.rule ?? 'refused';
       return { kind: 'refused', rule, detail: findingsText(result.findings) };
     }
+    this.#keep(result.settled);
     const { id, passport } = result.release;
-    const before = result.before === null ? '' : `, after release ${result.before.slice(0, 12)}`;
-    const detail = `release ${id.slice(0, 12)} (${passport.modelId} ${passport.version}, security version ${passport.securityVersion}) is in slot ${row.slot}${before}`;
+    if (!isOpen(result.settled.row) && result.settled.row.active !== id) {
+      const detail = `release ${shortId(id)} is below the version floor ${result.settled.needs}`;
+      return { kind: 'refused', rule: 'release-below-floor', detail };
+    }
+    const before = result.before === null ? '' : `, after release ${shortId(result.before)}`;
+    const onTrial = isOpen(result.settled.row) ? ', on trial' : '';
+    const detail = `release ${shortId(id)} (${passport.modelId} ${passport.version}, security version ${passport.securityVersion}) is in slot ${row.slot}${onTrial}${before}`;
     return { kind: 'activated', rule: 'done', detail };
+  }
+
+  /** Adds to the time that the candidate could be used. Answers the sum, ms. */
+  async addRunning(slot: string, ms: number): Promise<number> {
+    const row = await this.#row(slot);
+    if (row.state !== 'TRIAL') return row.ranMs;
+    const next = { ...row, ranMs: row.ranMs + Math.max(0, Math.round(ms)) };
+    await this.#parts.journal.setSlot(next);
+    return next.ranMs;
+  }
+
+  /** The trial has passed; also goes on with a commitment that waits for its floor. Answers how the slot then stands. */
+  async commit(slot: string): Promise<SlotRow> {
+    const row = await this.#row(slot);
+    const release = row.staged === null ? null : await openStored(this.#parts.stateDir, row.staged, this.#parts.trust);
+    if (release === null) return this.#keep(await rollBack(this.#parts, row, NOT_SIGNED));
+    const end = row.state === 'COMMITTING' ? raiseAndClose : commit;
+    return this.#ended(await end(this.#parts, row, release));
+  }
+
+  /** The trial has failed. */
+  async rollBack(slot: string, reason: Reason): Promise<SlotRow> {
+    return this.#ended(await rollBack(this.#parts, await this.#row(slot), reason));
+  }
+
+  async #ended(settled: Settled): Promise<SlotRow> {
+    await sweepReleases(this.#parts.stateDir, await this.#parts.journal.slots());
+    return this.#keep(settled);
   }
 }

@@ -10,7 +10,7 @@ import type { SlotProfile } from '../profile/profile.ts';
 import type { SignedRelease } from '../release/open.ts';
 import type { LeaseNow } from './lease.ts';
 import { claimState, slotState } from './slot-policy.ts';
-import type { SlotFound, SlotState } from './slot-policy.ts';
+import type { SlotFound, SlotStage, SlotState } from './slot-policy.ts';
 
 /** A slot as last measured. */
 export interface KnownSlot {
@@ -29,6 +29,15 @@ export interface SlotKeeperParts {
   record(event: SlotEvent): Promise<number>;
   /** The last event of each slot in the current log. */
   readonly lastEvents: ReadonlyMap<string, SlotEvent>;
+  /** How the gate has the slot; without it every slot is at rest. */
+  stage?(slot: string): SlotStage;
+}
+
+/** A slot as just measured. `record`: number of the event that was recorded; null when there was nothing new to say. */
+export interface Looked {
+  readonly known: KnownSlot;
+  readonly changed: boolean;
+  readonly record: number | null;
 }
 
 function foundIn(expected: SignedRelease | null, seen: SlotMeasurement): SlotFound {
@@ -82,10 +91,11 @@ export class SlotKeeper {
   }
 
   /**
-   * Measures one slot and records an event if it says something new. `activated`: the gate has just switched it.
+   * Measures one slot and records an event if it says something new. `activated`: the gate has just switched it, which is always
+   * recorded: a result must be able to show that it knew of this activation.
    * Errors: MeasureError, TpmError, StoreError.
    */
-  async look(name: string, activated = false): Promise<{ known: KnownSlot; changed: boolean }> {
+  async look(name: string, activated = false): Promise<Looked> {
     const slot = this.#parts.slots.find((one) => one.name === name);
     if (slot === undefined) throw new RangeError(`the profile has no slot ${name}`);
     const expected = await this.#parts.expected(name);
@@ -94,16 +104,14 @@ export class SlotKeeper {
     const before = this.#known.get(name);
     const content = eventOf(slot, expected, seen);
     const last = this.#last.get(name);
-    const changed = last === undefined || !sameContent(last, content);
+    const changed = activated || last === undefined || !sameContent(last, content);
     const event: SlotEvent = { ...content, cause: activated ? 'activated' : causeOf(before, found) };
     const known: KnownSlot = { slot, expected, found, event };
     // Recorded before it is believed: a quote that follows must carry what the agent already acts on.
-    if (changed) {
-      await this.#parts.record(event);
-      this.#last.set(name, event);
-    }
+    const record = changed ? await this.#parts.record(event) : null;
+    if (changed) this.#last.set(name, event);
     this.#known.set(name, known);
-    return { known, changed };
+    return { known, changed, record };
   }
 
   /** Every slot that was measured, in the profile's order. */
@@ -111,18 +119,31 @@ export class SlotKeeper {
     return this.#parts.slots.flatMap((slot) => this.#known.get(slot.name) ?? []);
   }
 
+  #stage(slot: string): SlotStage {
+    return this.#parts.stage?.(slot) ?? { trial: null, needs: null };
+  }
+
+  /** What may be done with the slot while the lease stands so. */
+  stateOf({ slot, found }: KnownSlot, lease: LeaseNow): SlotState {
+    return slotState(slot, found, lease, this.#stage(slot.name));
+  }
+
   /** What may be done with each slot while the lease stands so. */
   states(lease: LeaseNow): { readonly known: KnownSlot; readonly state: SlotState }[] {
-    return this.known().map((known) => ({ known, state: slotState(known.slot, known.found, lease) }));
+    return this.known().map((known) => ({ known, state: this.stateOf(known, lease) }));
   }
 
   claims(lease: LeaseNow): SlotClaim[] {
-    return this.states(lease).map(({ known, state }) => ({
-      slot: known.slot.name,
-      state: claimState(state),
-      release: known.event.release,
-      version: known.expected?.passport.version ?? null,
-      securityVersion: known.expected?.passport.securityVersion ?? null,
-    }));
+    return this.states(lease).map(({ known, state }) => {
+      const { trial } = this.#stage(known.slot.name);
+      return {
+        slot: known.slot.name,
+        state: claimState(state),
+        release: known.event.release,
+        version: known.expected?.passport.version ?? null,
+        securityVersion: known.expected?.passport.securityVersion ?? null,
+        ...(trial === null ? {} : { trial }),
+      };
+    });
   }
 }

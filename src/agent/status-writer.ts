@@ -5,7 +5,6 @@ import { writeFileDurably } from '../files/durable.ts';
 import type { LeaseNow } from './lease.ts';
 import type { MachineNow } from './machine.ts';
 import type { SlotKeeper } from './slot-keeper.ts';
-import { slotState } from './slot-policy.ts';
 import type { AgentStatus, SlotStatus } from './status.ts';
 
 export interface StatusWriterParts {
@@ -28,7 +27,7 @@ function rowsOf(keeper: SlotKeeper, lease: LeaseNow, uptime: number): SlotStatus
     release: known.event.release === null ? null : toHex(known.event.release),
     version: known.expected?.passport.version ?? null,
     leaseUntil: lease.state === 'running' ? uptime + Math.floor(lease.leftMs) : null,
-    afterLease: slotState(known.slot, known.found, expired).use,
+    afterLease: keeper.stateOf(known, expired).use,
   }));
 }
 

@@ -173,6 +173,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     trust,
     profile: profile.profile,
     pool,
+    session,
     now,
     agentVersion: packageVersion(),
   });
@@ -197,6 +198,11 @@ export async function runAgent(run: AgentRun): Promise<void> {
     clock: systemClock,
     log,
     stateDir: run.state,
+    check: async () => null,
+    soon: (work) => {
+      agent.soon(work);
+    },
+    tell: async () => agent.tell(),
     now,
     machine: machineNow,
     measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),

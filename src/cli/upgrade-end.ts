@@ -36,6 +36,8 @@ function reported({ kind, rule, detail }: Outcome): End | null {
 function measured({ slots, verdict }: DeviceDetail, { slot, release }: GivenUpgrade, detail: string): End {
   const held = slots.find((one) => one.slot === slot);
   if (held?.release !== release) return { end: 'under-way', rule: null, detail: `${detail}; not yet in its evidence` };
+  // It ends by itself: committed, or rolled back with a report of its own.
+  if (held.state === 'trial') return { end: 'under-way', rule: null, detail: `${detail}; its trial has not ended` };
   if (verdict === null || verdict.status === 'contraindicated' || verdict.status === 'none') {
     const worst = verdict?.findings.find((finding) => finding.status === verdict.status);
     const why = worst === undefined ? '' : `: ${worst.rule}: expected ${worst.expected}, found ${worst.found}`;

@@ -59,7 +59,9 @@ function slotRows(appraisal: Appraisal, reference: ReferenceValues): SlotRow[] {
     const claim = appraisal.claims?.slots.find((one) => one.slot === slot);
     const release = held?.release === undefined || held.release === null ? null : toHex(held.release);
     const version = release === null ? null : (reference.releases.get(release)?.version ?? claim?.version ?? null);
-    return { slot, release, version, state: claim?.state ?? 'unknown', status };
+    // What is on trial is not what the slot holds for good.
+    const state = claim?.trial === undefined ? (claim?.state ?? 'unknown') : 'trial';
+    return { slot, release, version, state, status };
   });
 }
 

@@ -28,6 +28,8 @@ export interface SlotClaim {
   readonly release: Uint8Array | null;
   readonly version: string | null;
   readonly securityVersion: number | null;
+  /** What the release still waits for before it is committed; absent when it is. */
+  readonly trial?: 'health' | 'result' | 'floor';
 }
 
 /** CBOR map in evidence; unknown fields are ignored unless `crit` names them. */
@@ -95,6 +97,7 @@ export const claimsShape: Shape<Claims> = v.object({
         release: v.nullable(digest),
         version: v.nullable(text(128)),
         securityVersion: v.nullable(uint()),
+        trial: v.exactOptional(v.picklist(['health', 'result', 'floor'])),
       }),
     ),
     v.maxLength(32),

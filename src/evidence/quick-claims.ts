@@ -35,11 +35,13 @@ const K = {
   slots: key('slots'),
   state: key('state'),
   subject: key('subject'),
+  trial: key('trial'),
   v: key('v'),
   version: key('version'),
 } as const;
 
 const SLOT_STATES = choices('empty', 'active', 'altered', 'stopped');
+const TRIAL_STAGES = choices('health', 'result', 'floor');
 const REPORT_KINDS = choices('refused', 'command', 'activated', 'rolled-back', 'interrupted', 'tpm', 'journal');
 
 function quickName(from: QuickCbor): string {
@@ -56,10 +58,12 @@ export function quickEpoch(from: QuickCbor): Epoch {
 }
 
 function quickSlot(from: QuickCbor): SlotClaim {
-  from.map(5);
+  const fields = from.mapSize();
+  if (fields !== 5 && fields !== 6) from.miss();
   return {
     slot: quickName(from.key(K.slot)),
     state: from.key(K.state).oneOf(SLOT_STATES),
+    ...(fields === 6 ? { trial: from.key(K.trial).oneOf(TRIAL_STAGES) } : {}),
     release: from.key(K.release).bytesOrNull(32),
     version: from.key(K.version).textOrNull(128),
     securityVersion: from.key(K.securityVersion).uintOrNull(),

@@ -4,21 +4,19 @@ import type { SlotProfile } from '../profile/profile.ts';
 import type { SignedRelease } from '../release/open.ts';
 import { readSignedFiles } from '../release/release-folder.ts';
 import type { VerifiedRelease } from '../release/verified.ts';
-import type { Journal, SlotRow } from '../store/journal.ts';
+import type { SlotRow } from '../store/journal.ts';
+import { readFloorToken } from './floor-token.ts';
+import { floorNow, lowestVersion } from './floor.ts';
 import { judgeBytes, judgeFolder, judgeSigned, judgeStored } from './judge.ts';
-import type { JudgeParts, Refuse, SignedFiles } from './judge.ts';
+import type { Refuse, SignedFiles } from './judge.ts';
+import type { GateParts } from './parts.ts';
 import { inboxFolder, makePlaces, placesOf } from './places.ts';
-import type { StepHook } from './places.ts';
+import type { Settled } from './settle.ts';
 import { switchSlot } from './slot-links.ts';
 import { sourceFolder } from './source.ts';
 import { assertSpace, promote, stage, syncStaged } from './staging.ts';
 import { sweepReleases } from './sweep.ts';
-import { keepWithdrawals } from './withdrawals.ts';
-
-export interface GateParts extends JudgeParts {
-  readonly journal: Pick<Journal, 'slots' | 'setSlot'>;
-  readonly step: StepHook;
-}
+import { act, isOpen, markStaged } from './trial.ts';
 
 /** A release that a slot should hold. `source` as in `sourceFolder`. */
 export interface Wanted {
@@ -48,7 +46,9 @@ async function bringIn(
   if (sig === null || passport === null) throw new TypeError('a signed release without its signed files');
   await assertSpace(places.releases, listed.model.files, sig.length + passport.length);
   const { folder: model, files: modelFiles } = listed.model;
-  const staged = await stage({ places, id: release.id, model, files: modelFiles, sig, passport, step: parts.step });
+  const token = await readFloorToken(from);
+  const signed = { sig, passport, token };
+  const staged = await stage({ places, id: release.id, model, files: modelFiles, ...signed, step: parts.step });
   await parts.step('read the copy');
   // The disk writes while the processor reads; only when both are done does the copy count.
   const [read] = await Promise.all([
@@ -66,48 +66,47 @@ async function bringIn(
   return read;
 }
 
-/** Journal, link, journal: a cut anywhere between is finished or undone by the next start. */
-export async function activate(parts: GateParts, row: SlotRow, verified: VerifiedRelease): Promise<void> {
-  const { id, passport } = verified.signed;
-  await parts.step('keep what it withdraws');
-  await keepWithdrawals(parts.stateDir, verified);
-  await parts.step('journal the intent');
-  await parts.journal.setSlot({ ...row, staged: id });
+/** What the gate did with a wish: `settled` is the slot as it then stands. */
+export interface Installed extends Admit {
+  readonly settled: Settled;
+}
+
+/** It was committed once: what lies there is as it was signed again, and the link leads to it. */
+async function putRight(parts: GateParts, row: SlotRow, verified: VerifiedRelease): Promise<Settled> {
   await parts.step('switch the link');
   await switchSlot(parts.stateDir, row.slot, verified);
-  await parts.step('journal the end');
-  await parts.journal.setSlot({
-    ...row,
-    active: id,
-    previous: row.active === id ? row.previous : row.active,
-    staged: null,
-    securityVersion: passport.securityVersion,
-  });
+  const { value } = await floorNow(parts.floor, row);
+  return { row, loaded: true, needs: value };
 }
 
 /**
- * Judges a release and puts it into a slot. `row`: the slot's row in the journal, with the order of this command. A refusal leaves the
- * slot as it was. Errors: ReleaseError (no such source, DISK_FULL), MeasureError, StoreError; the slot is then as it was, or a start
+ * Judges a release and begins its trial in a slot, where none may be open. What the slot holds already is put right without one.
+ * `row`: the slot's row in the journal, with the order of this command. A refusal leaves the slot as it was. Errors: ReleaseError (no such source, DISK_FULL), MeasureError, StoreError; the slot is then as it was, or a start
  * finishes what was begun.
  */
-export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): Promise<Admit | Refuse> {
+export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): Promise<Installed | Refuse> {
+  if (isOpen(row)) throw new RangeError(`a trial is open in slot ${row.slot}`);
   const slot = parts.profile.slots.find((one) => one.name === row.slot);
   if (slot === undefined) throw new RangeError(`the profile has no slot ${row.slot}`);
   await makePlaces(parts.stateDir);
   const from = await sourceFolder(parts.stateDir, wanted.release, wanted.source);
   const files = await readSignedFiles(from);
-  const judged = await judgeSigned(parts, files, { slot, running: row.securityVersion, named: wanted.release });
+  const asked = { slot, running: lowestVersion(await floorNow(parts.floor, row), row) };
+  const judged = await judgeSigned(parts, files, { ...asked, named: wanted.release });
   if (!judged.admitted) return judged;
   const { release } = judged;
-  const already = await judgeStored(parts, { slot, running: row.securityVersion, named: release.id });
+  const already = await judgeStored(parts, { ...asked, named: release.id });
   const brought =
     already === null
       ? await bringIn(parts, from, files, release, slot)
       : { admitted: true as const, verified: already };
   if (!brought.admitted) return brought;
-  await activate(parts, row, brought.verified);
+  const held = row.active === release.id;
+  const settled = held
+    ? await putRight(parts, row, brought.verified)
+    : await act(parts, await markStaged(parts, row, release.id), brought.verified);
   await parts.step('clean up');
   if (from === inboxFolder(parts.stateDir, release.id)) await removeTree(from);
   await sweepReleases(parts.stateDir, await parts.journal.slots());
-  return { admitted: true, release, before: row.active === release.id ? null : row.active };
+  return { admitted: true, release, before: held ? null : row.active, settled };
 }

@@ -4,16 +4,22 @@ import { join } from 'node:path';
 import { removeTree, sweepTemporaries } from '../files/durable.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import type { VerifiedRelease } from '../release/verified.ts';
+import { emptySlot } from '../store/journal.ts';
 import type { SlotRow } from '../store/journal.ts';
-import { activate } from './gate.ts';
-import type { GateParts } from './gate.ts';
-import { judgeBytes, judgeStored } from './judge.ts';
-import { makePlaces, READY, releaseFolder, REPLACED, STAGING } from './places.ts';
+import { floorNow, lowestVersion } from './floor.ts';
+import type { GateParts } from './parts.ts';
+import { judgeStored } from './judge.ts';
+import { makePlaces, READY, REPLACED, STAGING } from './places.ts';
 import type { Places } from './places.ts';
+import { settle, verifyStored } from './settle.ts';
+import type { Settled } from './settle.ts';
 import { clearSlot, namesInSlots, readSlotLink, switchSlot } from './slot-links.ts';
 import { finishReady } from './staging.ts';
 import { sweepReleases, usedReleases } from './sweep.ts';
 import { openStored } from './stored.ts';
+import { act, TRIAL_BOOTS } from './trial.ts';
+import { closeCommitted, raiseAndClose, rollBack } from './trial-end.ts';
+import { withdrawalsOf } from './withdrawals.ts';
 
 /** Unfinished copies go; what replaces a release that a slot uses is put in its place: it is read again before it is believed. */
 async function recoverReleases(parts: GateParts, places: Places, rows: readonly SlotRow[]): Promise<void> {
@@ -28,40 +34,85 @@ async function recoverReleases(parts: GateParts, places: Places, rows: readonly 
   }
 }
 
-/** What ran goes on, whatever its dates say by now: its signatures and bytes are asked, nothing else. */
-async function verifyActive(parts: GateParts, slot: SlotProfile, id: string): Promise<VerifiedRelease | null> {
-  const signed = await openStored(parts.stateDir, id, parts.trust);
-  if (signed === null) return null;
-  const read = await judgeBytes(parts, releaseFolder(parts.stateDir, id), signed, slot);
-  return read.admitted ? read.verified : null;
-}
-
-async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow | undefined): Promise<void> {
-  const { stateDir, journal } = parts;
-  const link = await readSlotLink(stateDir, slot.name);
+/** Without a row the journal was lost. What the slot holds is let in again; it was committed, unless the floor says otherwise. */
+async function adopt(parts: GateParts, slot: SlotProfile): Promise<SlotRow> {
+  const link = await readSlotLink(parts.stateDir, slot.name);
   const held = typeof link === 'string' ? null : link.release;
-  const empty = { slot: slot.name, active: null, previous: null, order: 0, staged: null, securityVersion: 0 };
-  // Without a row the journal was lost: what the slot holds is let in again as if it had just arrived.
-  const row: SlotRow = found ?? { ...empty, staged: held };
-  if (row.staged !== null) {
-    const staged = await judgeStored(parts, { slot, running: row.securityVersion, named: row.staged });
-    if (staged !== null) {
-      await activate(parts, row, staged);
-      return;
-    }
-    if (found !== undefined) await journal.setSlot({ ...row, staged: null });
-  }
-  // An undisturbed slot is left to the measurement, which reads every byte of it anyway.
-  if (link === 'none' && row.active === null) return;
-  if (held !== null && held === row.active) return;
-  const active = row.active === null ? null : await verifyActive(parts, slot, row.active);
-  await parts.step('put the link back');
-  if (active === null) await clearSlot(stateDir, slot.name);
-  else await switchSlot(stateDir, slot.name, active);
+  const empty = emptySlot(slot.name);
+  const floor = await floorNow(parts.floor, empty);
+  const running = lowestVersion(floor, empty);
+  const release = held === null ? null : await judgeStored(parts, { slot, running, named: held });
+  if (release === null) return empty;
+  const { securityVersion } = release.signed.passport;
+  const onTrial = floor.hardware && BigInt(securityVersion) > floor.value;
+  const { id } = release.signed;
+  const row: SlotRow = onTrial
+    ? { ...empty, staged: id, state: 'STAGED' }
+    : { ...empty, active: id, securityVersion, state: 'COMMITTED' };
+  await parts.journal.setSlot(row);
+  return row;
 }
 
-/** Called once, before anything else is done with the state directory. May be cut at any instruction and called again. */
-export async function recover(parts: GateParts): Promise<void> {
+/** The candidate of a trial that goes on: as signed, and not withdrawn meanwhile. */
+async function verifyCandidate(parts: GateParts, row: SlotRow): Promise<VerifiedRelease | null> {
+  const verified = row.staged === null ? null : await verifyStored(parts, row.slot, row.staged);
+  if (verified === null) return null;
+  const { id, passport } = verified.signed;
+  const withdrawn = await withdrawalsOf(passport.modelId, parts.stateDir, parts.trust);
+  return withdrawn.has(id) ? null : verified;
+}
+
+/**
+ * A disk from before the commitment under a TPM from after it: the floor is the candidate's and the fallback is below. It was committed
+ * once, and a roll-back would leave nothing that may be opened.
+ */
+async function wasCommitted(parts: GateParts, row: SlotRow, candidate: VerifiedRelease): Promise<boolean> {
+  const { value, hardware } = await floorNow(parts.floor, row);
+  if (!hardware || BigInt(candidate.signed.passport.securityVersion) !== value) return false;
+  const fallback = row.active === null ? null : await openStored(parts.stateDir, row.active, parts.trust);
+  return fallback === null || BigInt(fallback.passport.securityVersion) < value;
+}
+
+const LOST = {
+  rule: 'trial-candidate',
+  detail: 'it is not on this device as it was signed, or was withdrawn',
+} as const;
+const TOO_OFTEN = {
+  rule: 'trial-boots',
+  detail: `the device was started ${TRIAL_BOOTS} times with it, and it never passed its trial`,
+} as const;
+
+async function recoverStaged(parts: GateParts, slot: SlotProfile, row: SlotRow): Promise<Settled> {
+  if (row.staged === null) throw new TypeError('a staged slot without a candidate');
+  // What never ran must be let in as if it came today.
+  const running = lowestVersion(await floorNow(parts.floor, row), row);
+  const candidate = await judgeStored(parts, { slot, running, named: row.staged });
+  return candidate === null ? rollBack(parts, row, LOST) : act(parts, row, candidate);
+}
+
+/** BOOT. */
+async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow | undefined): Promise<Settled> {
+  const row = found ?? (await adopt(parts, slot));
+  if (row.state === 'NONE' || row.state === 'COMMITTED') return settle(parts, row);
+  const candidate = await verifyCandidate(parts, row);
+  if (candidate !== null && row.state !== 'COMMITTING' && (await wasCommitted(parts, row, candidate))) {
+    return closeCommitted(parts, row, candidate.signed);
+  }
+  if (row.state === 'STAGED') return recoverStaged(parts, slot, row);
+  if (candidate === null) return rollBack(parts, row, LOST);
+  if (row.state === 'TRIAL') {
+    return row.tries >= TRIAL_BOOTS ? rollBack(parts, row, TOO_OFTEN) : act(parts, row, candidate);
+  }
+  await parts.step('put the link back');
+  await switchSlot(parts.stateDir, row.slot, candidate);
+  return raiseAndClose(parts, row, candidate.signed);
+}
+
+/**
+ * Called once, before anything else is done with the state directory. May be cut at any instruction and called again. Gives every slot
+ * of the profile as it then stands.
+ */
+export async function recover(parts: GateParts): Promise<Settled[]> {
   const { stateDir, journal, profile } = parts;
   const places = await makePlaces(stateDir);
   await sweepTemporaries(places.slots);
@@ -69,14 +120,13 @@ export async function recover(parts: GateParts): Promise<void> {
   await sweepTemporaries(places.withdrawals);
   const rows = await journal.slots();
   await recoverReleases(parts, places, rows);
+  const settled: Settled[] = [];
   for (const slot of profile.slots) {
-    await recoverSlot(
-      parts,
-      slot,
-      rows.find((row) => row.slot === slot.name),
-    );
+    const row = rows.find((one) => one.slot === slot.name);
+    settled.push(await recoverSlot(parts, slot, row));
   }
   const known = new Set(profile.slots.map((slot) => slot.name));
   for (const name of await namesInSlots(stateDir)) if (!known.has(name)) await clearSlot(stateDir, name);
   await sweepReleases(stateDir, await journal.slots());
+  return settled;
 }

@@ -9,6 +9,7 @@ import { fsyncDir, fsyncFile, removeTree, writeFileDurably } from '../files/dura
 import type { TreeFile } from '../files/tree.ts';
 import { inLanes } from '../release/lanes.ts';
 import { MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from '../release/release-folder.ts';
+import { FLOOR_TOKEN_FILE } from './floor-token.ts';
 import { READY, REPLACED, STAGING, releaseFolder } from './places.ts';
 import type { Places, StepHook } from './places.ts';
 
@@ -78,6 +79,8 @@ export interface StageOptions {
   /** The signed files as they were judged, never read again. */
   readonly sig: Uint8Array;
   readonly passport: Uint8Array;
+  /** The floor token that came with it, unjudged. */
+  readonly token: Uint8Array | null;
   readonly step: StepHook;
 }
 
@@ -95,7 +98,7 @@ export async function stage(options: StageOptions): Promise<string> {
 }
 
 async function fill(folder: string, options: StageOptions): Promise<void> {
-  const { files, sig, passport, step } = options;
+  const { files, sig, passport, token, step } = options;
   // With every link in the path of the release itself followed once, what is opened below must be where it says.
   const model = await realpath(options.model);
   await step('make staging');
@@ -109,6 +112,7 @@ async function fill(folder: string, options: StageOptions): Promise<void> {
   await step('write signatures');
   await writeFileDurably(join(folder, SIGNATURE_FILE), sig, 0o444);
   await writeFileDurably(join(folder, PASSPORT_FILE), passport, 0o444);
+  if (token !== null) await writeFileDurably(join(folder, FLOOR_TOKEN_FILE), token, 0o444);
   for (const one of foldersOf(folder, files)) await chmod(one, 0o555);
 }
 

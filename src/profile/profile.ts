@@ -19,6 +19,8 @@ export interface SlotProfile {
   readonly required: boolean;
   readonly onFailure: 'stop' | 'last-good' | 'degraded';
   readonly onLeaseExpired: 'continue' | 'degraded' | 'stop';
+  /** How long a healthy release must have run before its trial is committed without a result; left out, or `never`: not at all. */
+  readonly commitAfterSeconds?: number | 'never';
 }
 
 export interface ConfigProfile {
@@ -98,6 +100,9 @@ export const Profile: Shape<Profile> = v.strictObject({
         required: v.boolean(),
         onFailure: v.picklist(['stop', 'last-good', 'degraded']),
         onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
+        commitAfterSeconds: v.exactOptional(
+          v.union([v.literal('never'), v.pipe(uint(30 * 86_400), v.minValue(1))], 'must be seconds, or never'),
+        ),
       }),
     ),
     v.minLength(1),
@@ -147,6 +152,13 @@ function contradictions(profile: Profile): Omit<ProfileFault, 'line'>[] {
     fault('leaseSeconds', 'not longer than attestEverySeconds: the lease would run out between two healthy results');
   }
   for (const [index, slot] of profile.slots.entries()) {
+    const { commitAfterSeconds: after, onLeaseExpired } = slot;
+    if (onLeaseExpired === 'stop' && typeof after === 'number' && after >= profile.leaseSeconds) {
+      fault(
+        `slots.${index}.commitAfterSeconds`,
+        'not shorter than leaseSeconds: the lease would run out, and roll the release back, before its trial ended',
+      );
+    }
     const paths = slot.configs.map((config) => config.path);
     if (new Set(paths).size !== paths.length) fault(`slots.${index}.configs`, 'names the same path twice');
     for (const [at, path] of paths.entries()) {

@@ -53,4 +53,22 @@ CREATE TABLE lease (
 ) STRICT;
 CREATE TABLE fact (key TEXT PRIMARY KEY, value BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 `,
+  `
+-- How far each slot's candidate is. A slot without a row here is of the time before trials.
+CREATE TABLE trial (
+  slot TEXT PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('NONE', 'STAGED', 'TRIAL', 'COMMITTING', 'COMMITTED')),
+  tries INTEGER NOT NULL, ran INTEGER NOT NULL,
+  seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Which record of the log an evidence reached to; what was sent before cannot be known and is asked for again.
+DROP TABLE sent;
+CREATE TABLE sent (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  clock TEXT NOT NULL, reset INTEGER NOT NULL, restart INTEGER NOT NULL, session BLOB NOT NULL, "order" INTEGER NOT NULL,
+  log_to INTEGER NOT NULL,
+  seal BLOB NOT NULL
+) STRICT;
+`,
 ];

@@ -27,17 +27,36 @@ export interface LogStart {
   readonly first?: { readonly record: Buffer; readonly digest: Buffer; readonly pcr: Buffer };
 }
 
+/**
+ * NONE: nothing was ever committed and nothing waits. STAGED: the candidate is on the disk, verified. TRIAL: it may be opened, on
+ * probation. COMMITTING: it passed; left only forwards. COMMITTED: `active` is what the slot holds, and nothing waits.
+ */
+export const SLOT_PHASES = ['NONE', 'STAGED', 'TRIAL', 'COMMITTING', 'COMMITTED'] as const;
+export type SlotPhase = (typeof SLOT_PHASES)[number];
+
 export interface SlotRow {
   readonly slot: string;
-  /** Hex release id that is active; null when empty. */
+  /** Hex release id that was committed last; null when none was. What a trial falls back to. */
   readonly active: string | null;
   /** The release before it, still on disk. */
   readonly previous: string | null;
   /** Highest order of a desired state accepted for this slot. */
   readonly order: number;
-  /** staged content waiting for its switch, if a cut came between. */
+  /** The candidate: hex release id, null unless STAGED, TRIAL or COMMITTING. */
   readonly staged: string | null;
+  /** Of the release that was committed last: the floor where no hardware holds one. */
   readonly securityVersion: number;
+  readonly state: SlotPhase;
+  /** Activations of the candidate in this trial, each counted before it happens. */
+  readonly tries: number;
+  /** Time that the candidate could be used in this trial, ms, over all its boots. */
+  readonly ranMs: number;
+}
+
+/** A slot that never held anything. */
+export function emptySlot(slot: string): SlotRow {
+  const nothing = { active: null, previous: null, staged: null, securityVersion: 0 };
+  return { slot, ...nothing, order: 0, state: 'NONE', tries: 0, ranMs: 0 };
 }
 
 /** What the agent remembers of an evidence it sent, so that it can take the result. */
@@ -47,10 +66,12 @@ export interface SentEvidence {
   readonly epoch: Epoch;
   readonly session: Buffer;
   readonly order: number;
+  /** Last record of the log that it carries, or that was carried before it. */
+  readonly logTo: number;
 }
 
 export interface Lease {
-  readonly from: SentEvidence;
+  readonly from: Omit<SentEvidence, 'logTo'>;
   readonly leaseForMs: number;
   readonly status: string;
 }
@@ -81,7 +102,8 @@ export interface Journal extends AsyncDisposable {
   records(from: number, to: number): Promise<Buffer[]>;
 
   slots(): Promise<SlotRow[]>;
-  setSlot(row: SlotRow): Promise<void>;
+  /** With `report`: both in one step, so that no end of a trial is without its reason. False: the table was full, the row alone was set. */
+  setSlot(row: SlotRow, report?: Omit<Report, 'n'>): Promise<boolean>;
 
   /** Names the report {session, n} and keeps it until acknowledged. False: the table is full (refuse new commands). */
   addReport(report: Omit<Report, 'n'>): Promise<boolean>;

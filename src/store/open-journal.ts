@@ -108,7 +108,7 @@ class ThreadedJournal implements OpenedJournal {
   dropIntent: Journal['dropIntent'] = (seq) => this.#call('dropIntent', seq);
   setAside: Journal['setAside'] = (seq) => this.#call('setAside', seq);
   slots: Journal['slots'] = () => this.#call('slots');
-  setSlot: Journal['setSlot'] = (row) => this.#call('setSlot', row);
+  setSlot: Journal['setSlot'] = (row, report) => this.#call('setSlot', row, report);
   addReport: Journal['addReport'] = (report) => this.#call('addReport', report);
   reports: Journal['reports'] = () => this.#call('reports');
   acknowledge: Journal['acknowledge'] = (names) => this.#call('acknowledge', names);

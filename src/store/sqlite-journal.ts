@@ -1,7 +1,7 @@
 // The device's journal in SQLite, blocking: for the journal's own thread.
 import { StoreError } from '../errors.ts';
 import type { Report } from '../evidence/claims.ts';
-import type { FactKey, Lease, SentEvidence, SlotRow } from './journal.ts';
+import type { FactKey, Lease, SentEvidence, SlotPhase, SlotRow } from './journal.ts';
 import { JOURNAL_APPLICATION_ID, JOURNAL_MIGRATIONS } from './journal-schema.ts';
 import { REPORT_LIMIT, SENT_LIMIT, SESSION_LIMIT } from './journal-sync.ts';
 import type { JournalSync } from './journal-sync.ts';
@@ -16,9 +16,10 @@ type Sealed = Readonly<Record<string, Cell>> & { readonly seal: Buffer };
 /** The columns of each sealed table, in the order of their seal. */
 const COLUMNS = {
   slot: ['slot', 'active', 'previous', 'order', 'staged', 'security_version'],
+  trial: ['slot', 'state', 'tries', 'ran'],
   report: ['session', 'n', 'kind', 'rule', 'slot', 'subject', 'detail', 'at'],
   started: ['id', 'command', 'slot'],
-  sent: ['digest', 'clock', 'reset', 'restart', 'session', 'order'],
+  sent: ['digest', 'clock', 'reset', 'restart', 'session', 'order', 'log_to'],
   lease: ['id', 'digest', 'clock', 'reset', 'restart', 'session', 'order', 'lease_for', 'status'],
   fact: ['key', 'value'],
 } as const;
@@ -33,6 +34,7 @@ function insert(table: Table): string {
 function statements(db: Connection) {
   return {
     slots: db.prepare('SELECT * FROM slot ORDER BY slot'),
+    trial: db.prepare('SELECT * FROM trial WHERE slot = ?'),
     reports: db.prepare('SELECT * FROM report ORDER BY id'),
     countReports: db.prepare('SELECT count(*) FROM report').pluck(),
     acknowledge: db.prepare('DELETE FROM report WHERE session = ? AND n = ?'),
@@ -53,6 +55,7 @@ function statements(db: Connection) {
     dropFact: db.prepare('DELETE FROM fact WHERE key = ?'),
     put: {
       slot: db.prepare(insert('slot')),
+      trial: db.prepare(insert('trial')),
       report: db.prepare(insert('report')),
       started: db.prepare(insert('started')),
       sent: db.prepare(insert('sent')),
@@ -62,7 +65,7 @@ function statements(db: Connection) {
   } as const;
 }
 
-function sentOf(row: Sealed): SentEvidence {
+function quotedOf(row: Sealed): Lease['from'] {
   return {
     digest: row['digest'] as Buffer,
     clock: BigInt(row['clock'] as string),
@@ -72,7 +75,7 @@ function sentOf(row: Sealed): SentEvidence {
   };
 }
 
-function sentCells({ digest, clock, epoch, session, order }: SentEvidence): Cell[] {
+function quotedCells({ digest, clock, epoch, session, order }: Lease['from']): Cell[] {
   return [digest, clock.toString(), epoch.resetCount, epoch.restartCount, session, order];
 }
 
@@ -179,28 +182,47 @@ export class SqliteJournal implements JournalSync {
         const cells = this.#checked('slot', row);
         if (cells === null) throw new StoreError('STORE_CORRUPT', 'a slot without a row');
         const { slot, active, previous, order, staged } = cells as unknown as SlotRow;
-        return { slot, active, previous, order, staged, securityVersion: cells['security_version'] as number };
+        const securityVersion = cells['security_version'] as number;
+        return { slot, active, previous, order, staged, securityVersion, ...this.#trial({ slot, active, staged }) };
       }),
     );
   }
 
-  setSlot({ slot, active, previous, order, staged, securityVersion }: SlotRow): void {
-    this.#change(() => {
+  #trial({
+    slot,
+    active,
+    staged,
+  }: Pick<SlotRow, 'slot' | 'active' | 'staged'>): Pick<SlotRow, 'state' | 'tries' | 'ranMs'> {
+    const cells = this.#checked('trial', this.#sql.trial.get(slot));
+    if (cells !== null) {
+      return { state: cells['state'] as SlotPhase, tries: cells['tries'] as number, ranMs: cells['ran'] as number };
+    }
+    const waiting = staged === null ? null : 'STAGED';
+    return { state: waiting ?? (active === null ? 'NONE' : 'COMMITTED'), tries: 0, ranMs: 0 };
+  }
+
+  setSlot(row: SlotRow, report?: Omit<Report, 'n'>): boolean {
+    const { slot, active, previous, order, staged, securityVersion, state, tries, ranMs } = row;
+    return this.#change(() => {
       this.#put('slot', [slot, active, previous, order, staged, securityVersion]);
+      this.#put('trial', [slot, state, tries, ranMs]);
+      return report === undefined || this.#addReport(report);
     });
   }
 
+  #addReport(report: Omit<Report, 'n'>): boolean {
+    if (Number(this.#sql.countReports.get()) >= REPORT_LIMIT) return false;
+    const session = Buffer.from(report.session);
+    const n = Number(this.#sql.lastReport.get(session) ?? 0) + 1;
+    const { kind, rule, slot, subject, detail, at } = report;
+    this.#sql.setLastReport.run(session, n);
+    this.#put('report', [session, n, kind, rule, slot, subject, detail, at]);
+    this.#sql.forgetSessions.run(SESSION_LIMIT);
+    return true;
+  }
+
   addReport(report: Omit<Report, 'n'>): boolean {
-    return this.#change(() => {
-      if (Number(this.#sql.countReports.get()) >= REPORT_LIMIT) return false;
-      const session = Buffer.from(report.session);
-      const n = Number(this.#sql.lastReport.get(session) ?? 0) + 1;
-      const { kind, rule, slot, subject, detail, at } = report;
-      this.#sql.setLastReport.run(session, n);
-      this.#put('report', [session, n, kind, rule, slot, subject, detail, at]);
-      this.#sql.forgetSessions.run(SESSION_LIMIT);
-      return true;
-    });
+    return this.#change(() => this.#addReport(report));
   }
 
   reports(): Report[] {
@@ -233,26 +255,26 @@ export class SqliteJournal implements JournalSync {
 
   remember(sent: SentEvidence): void {
     this.#change(() => {
-      this.#put('sent', sentCells(sent));
+      this.#put('sent', [...quotedCells(sent), sent.logTo]);
       this.#sql.forgetSent.run(SENT_LIMIT);
     });
   }
 
   recall(digest: Uint8Array): SentEvidence | null {
     const row = this.#read(() => this.#checked('sent', this.#sql.sent.get(Buffer.from(digest))));
-    return row === null ? null : sentOf(row);
+    return row === null ? null : { ...quotedOf(row), logTo: row['log_to'] as number };
   }
 
   setLease({ from, leaseForMs, status }: Lease): void {
     this.#change(() => {
-      this.#put('lease', [1, ...sentCells(from), leaseForMs, status]);
+      this.#put('lease', [1, ...quotedCells(from), leaseForMs, status]);
     });
   }
 
   lease(): Lease | null {
     const row = this.#read(() => this.#checked('lease', this.#sql.lease.get()));
     if (row === null) return null;
-    return { from: sentOf(row), leaseForMs: row['lease_for'] as number, status: row['status'] as string };
+    return { from: quotedOf(row), leaseForMs: row['lease_for'] as number, status: row['status'] as string };
   }
 
   get(key: FactKey): Buffer | null {

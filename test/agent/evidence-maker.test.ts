@@ -110,7 +110,7 @@ describe('evidence', () => {
     const said = decodeClaims(message.claims);
     expect(said).toMatchObject({ logFrom: 3, logTo: 3, epoch });
     expect(said.bootPcrs.map((value) => value[0])).toEqual([0, 7]);
-    expect(made.sent).toEqual({ digest: sha256(made.message), clock: 123_456n, epoch });
+    expect(made.sent).toEqual({ logTo: 3, digest: sha256(made.message), clock: 123_456n, epoch });
   });
 
   it('sends a long log before it, in parts that join to what was bound', async () => {

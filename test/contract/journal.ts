@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Report } from '../../src/evidence/claims.ts';
-import type { Journal, LogStart, SentEvidence } from '../../src/store/journal.ts';
+import type { Journal, Lease, LogStart, SentEvidence } from '../../src/store/journal.ts';
 import { REPORT_LIMIT, SENT_LIMIT } from '../../src/store/journal-sync.ts';
 
 /** `open` opens a fresh journal, or with `again` the same one once more, as after a restart. */
@@ -30,7 +30,14 @@ const sent = (n: number): SentEvidence => ({
   epoch: { resetCount: 0xffffffff, restartCount: n },
   session: session(1),
   order: n,
+  logTo: 7 * n,
 });
+/** An evidence as a lease knows it. */
+const quoted = (n: number): Lease['from'] => {
+  const { logTo: _, ...from } = sent(n);
+  return from;
+};
+const trial = { state: 'TRIAL', tries: 2, ranMs: 12_345 } as const;
 
 async function append(journal: Journal, name: string): Promise<number> {
   const seq = await journal.openIntent(Buffer.from(`record ${name}`), digestOf(name));
@@ -141,7 +148,7 @@ export function journalContract(name: string, under: JournalUnderTest): void {
   describe(`${name} is a journal: what it remembers`, () => {
     test('slots, each as last set', async () => {
       await using journal = await under.open();
-      const row = { slot: 'b', active: 'r1', previous: null, order: 7, staged: 'r2', securityVersion: 3 };
+      const row = { slot: 'b', active: 'r1', previous: null, order: 7, staged: 'r2', securityVersion: 3, ...trial };
       await journal.setSlot(row);
       await journal.setSlot({ ...row, slot: 'a', active: null, staged: null });
       await journal.setSlot({ ...row, previous: 'r0', order: 2 ** 40 });
@@ -149,6 +156,17 @@ export function journalContract(name: string, under: JournalUnderTest): void {
         { ...row, slot: 'a', active: null, staged: null },
         { ...row, previous: 'r0', order: 2 ** 40 },
       ]);
+    });
+
+    test('a slot and the report of what became of it, in one step', async () => {
+      await using journal = await under.open();
+      const row = { slot: 's', active: null, previous: null, order: 1, staged: null, securityVersion: 0 } as const;
+      expect(await journal.setSlot({ ...row, ...trial }, report(session(1)))).toBe(true);
+      expect(await journal.reports()).toEqual([{ ...report(session(1)), n: 1 }]);
+      for (let i = 1; i < REPORT_LIMIT; i++) await journal.addReport(report(session(1)));
+      expect(await journal.setSlot({ ...row, ...trial, tries: 3 }, report(session(1)))).toBe(false);
+      expect(await journal.slots()).toEqual([{ ...row, ...trial, tries: 3 }]);
+      expect(await journal.reports()).toHaveLength(REPORT_LIMIT);
     });
 
     test('reports until acknowledged, never two with one name', async () => {
@@ -208,9 +226,9 @@ export function journalContract(name: string, under: JournalUnderTest): void {
     test('the lease, as last set', async () => {
       await using journal = await under.open();
       expect(await journal.lease()).toBeNull();
-      await journal.setLease({ from: sent(1), leaseForMs: 1000, status: 'affirming' });
-      await journal.setLease({ from: sent(2), leaseForMs: 2 ** 41, status: 'warning' });
-      expect(await journal.lease()).toEqual({ from: sent(2), leaseForMs: 2 ** 41, status: 'warning' });
+      await journal.setLease({ from: quoted(1), leaseForMs: 1000, status: 'affirming' });
+      await journal.setLease({ from: quoted(2), leaseForMs: 2 ** 41, status: 'warning' });
+      expect(await journal.lease()).toEqual({ from: quoted(2), leaseForMs: 2 ** 41, status: 'warning' });
     });
 
     test('facts, until they are cleared', async () => {
@@ -230,12 +248,20 @@ export function journalContract(name: string, under: JournalUnderTest): void {
       await append(before, 'one');
       await before.setAside(await before.openIntent(Buffer.from('a'), digestOf('a')));
       await before.openIntent(Buffer.from('open'), digestOf('open'));
-      await before.setSlot({ slot: 's', active: 'x', previous: null, order: 1, staged: null, securityVersion: 1 });
+      await before.setSlot({
+        slot: 's',
+        active: 'x',
+        previous: null,
+        order: 1,
+        staged: null,
+        securityVersion: 1,
+        ...trial,
+      });
       await before.addReport(report(session(1)));
       await before.acknowledge([{ session: session(1), n: 1 }]);
       await before.setStarted({ id: 'c', slot: null });
       await before.remember(sent(1));
-      await before.setLease({ from: sent(1), leaseForMs: 5, status: 'warning' });
+      await before.setLease({ from: quoted(1), leaseForMs: 5, status: 'warning' });
       await before.put('profile', Buffer.from('p'));
       await using after = await under.again(before);
       expect(await after.head()).toEqual({
@@ -249,7 +275,7 @@ export function journalContract(name: string, under: JournalUnderTest): void {
       expect((await after.slots()).map((s) => s.slot)).toEqual(['s']);
       expect(await after.started()).toEqual({ id: 'c', slot: null });
       expect(await after.recall(sent(1).digest)).toEqual(sent(1));
-      expect(await after.lease()).toEqual({ from: sent(1), leaseForMs: 5, status: 'warning' });
+      expect(await after.lease()).toEqual({ from: quoted(1), leaseForMs: 5, status: 'warning' });
       expect(await after.get('profile')).toEqual(Buffer.from('p'));
       await after.addReport(report(session(1)));
       expect((await after.reports()).map((r) => r.n)).toEqual([2]);

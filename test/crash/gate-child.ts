@@ -5,7 +5,8 @@ import { StateGate } from '../../src/agent/model-gate.ts';
 import { HashPool } from '../../src/files/hash-pool.ts';
 import { loadTrust } from '../../src/release/root.ts';
 import { openJournal } from '../../src/store/open-journal.ts';
-import { EMPTY_ROW, profile } from '../gate/device.ts';
+import { emptySlot } from '../../src/store/journal.ts';
+import { profile } from '../gate/device.ts';
 
 const [dir = '', releaseId = '', source = '', stop = ''] = process.argv.slice(2);
 const now = Number(readFileSync(join(dir, 'now'), 'utf8'));
@@ -26,6 +27,7 @@ const gate = new StateGate({
   trust: loadTrust(readFileSync(join(dir, 'fleet.json')), readFileSync(join(dir, 'root.json')), now, 0),
   profile,
   pool,
+  session,
   now: () => now,
   agentVersion: '0.1.0',
   step: async (name) => {
@@ -37,8 +39,10 @@ const gate = new StateGate({
   },
 });
 await gate.recover();
+if ((await gate.standing('main')).row.state === 'TRIAL') await gate.commit('main');
 const rows = await journal.slots();
-const row = rows.find((one) => one.slot === 'main') ?? { ...EMPTY_ROW, slot: 'main' };
+const row = rows.find((one) => one.slot === 'main') ?? emptySlot('main');
 const body = { kind: 'install', slot: 'main', order: row.order + 1, release: releaseId, source } as const;
 const outcome = await gate.install(body, { ...row, order: body.order });
+if (outcome.kind === 'activated' && (await gate.standing('main')).row.state === 'TRIAL') await gate.commit('main');
 process.stdout.write(`end ${outcome.kind}\n`);

@@ -87,8 +87,20 @@ async function installs(dir: string, number: number, stop = '', killAt: string |
 async function afterStart(dir: string): Promise<string> {
   const stateDir = join(dir, 'state');
   await using journal = await openJournal({ path: join(stateDir, 'journal.sqlite') });
-  const parts = { journal, stateDir, trust: trustOf(), profile, pool, now: () => NOW, agentVersion: '0.1.0' };
-  await new StateGate(parts).recover();
+  const parts = {
+    journal,
+    stateDir,
+    trust: trustOf(),
+    profile,
+    pool,
+    session: Buffer.alloc(16, 8),
+    now: () => NOW,
+    agentVersion: '0.1.0',
+  };
+  const gate = new StateGate(parts);
+  await gate.recover();
+  // What is on trial then has to pass it as well.
+  if ((await gate.standing('main')).row.state === 'TRIAL') await gate.commit('main');
   const rows = await journal.slots();
   const [row] = rows;
   expect(row?.staged).toBeNull();

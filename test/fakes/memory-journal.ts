@@ -99,13 +99,18 @@ export class MemoryJournal implements Journal {
     return [...this.#slots.values()].toSorted((a, b) => (a.slot < b.slot ? -1 : 1));
   }
 
-  async setSlot(row: SlotRow): Promise<void> {
+  async setSlot(row: SlotRow, report?: Omit<Report, 'n'>): Promise<boolean> {
     await this.#write('setSlot');
     this.#slots.set(row.slot, row);
+    return report === undefined || this.#addReport(report);
   }
 
   async addReport(report: Omit<Report, 'n'>): Promise<boolean> {
     await this.#write('addReport');
+    return this.#addReport(report);
+  }
+
+  #addReport(report: Omit<Report, 'n'>): boolean {
     if (this.#reports.length >= REPORT_LIMIT) return false;
     const key = copy(report.session).toString('hex');
     const n = (this.#lastReport.get(key) ?? 0) + 1;

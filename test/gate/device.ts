@@ -8,6 +8,7 @@ import type { Outcome } from '../../src/agent/command-runner.ts';
 import { removeTree } from '../../src/files/durable.ts';
 import type { HashPool } from '../../src/files/hash-pool.ts';
 import type { Profile, SlotProfile } from '../../src/profile/profile.ts';
+import { emptySlot } from '../../src/store/journal.ts';
 import type { SlotRow } from '../../src/store/journal.ts';
 import { MemoryJournal } from '../fakes/memory-journal.ts';
 import { NOW, trustOf } from '../release/publisher.ts';
@@ -34,14 +35,6 @@ export const profile: Profile = {
   leaseSeconds: 300,
 };
 
-export const EMPTY_ROW: Omit<SlotRow, 'slot'> = {
-  active: null,
-  previous: null,
-  order: 0,
-  staged: null,
-  securityVersion: 0,
-};
-
 export class Device implements AsyncDisposable {
   readonly stateDir: string;
   readonly journal: MemoryJournal = new MemoryJournal();
@@ -55,7 +48,17 @@ export class Device implements AsyncDisposable {
 
   parts(changes: Partial<StateGateParts> = {}): StateGateParts {
     const { journal, stateDir, pool } = this;
-    return { journal, stateDir, trust: trustOf(), profile, pool, now: () => NOW, agentVersion: '0.1.0', ...changes };
+    return {
+      journal,
+      stateDir,
+      trust: trustOf(),
+      profile,
+      pool,
+      session: Buffer.alloc(16, 1),
+      now: () => NOW,
+      agentVersion: '0.1.0',
+      ...changes,
+    };
   }
 
   gate(changes: Partial<StateGateParts> = {}): StateGate {
@@ -64,11 +67,23 @@ export class Device implements AsyncDisposable {
 
   async row(slotName = 'main'): Promise<SlotRow> {
     const rows = await this.journal.slots();
-    return rows.find((one) => one.slot === slotName) ?? { ...EMPTY_ROW, slot: slotName };
+    return rows.find((one) => one.slot === slotName) ?? emptySlot(slotName);
   }
 
-  /** As the command runner does it: the order first, then the gate. */
+  /** As the command runner does it: the order first, then the gate. A trial that begins passes at once. */
   async install(
+    release: string,
+    source: string | null,
+    options: { slot?: string; changes?: Partial<StateGateParts> } = {},
+  ): Promise<Outcome> {
+    const outcome = await this.stage(release, source, options);
+    const name = options.slot ?? 'main';
+    if ((await this.row(name)).state === 'TRIAL') await this.gate(options.changes).commit(name);
+    return outcome;
+  }
+
+  /** The same, and the trial stays open. */
+  async stage(
     release: string,
     source: string | null,
     options: { slot?: string; changes?: Partial<StateGateParts> } = {},

@@ -80,18 +80,19 @@ describe('a link that is not what the journal says', () => {
 
 describe('a switch that a cut left open', () => {
   const staged = async (id: string): Promise<void> => {
-    await device.journal.setSlot({ ...(await device.row()), staged: id });
+    await device.journal.setSlot({ ...(await device.row()), staged: id, state: 'STAGED' });
   };
 
-  test('is finished only if the release is let in again', async () => {
+  test('goes on trial only if the release is let in again', async () => {
     await device.journal.setSlot({ ...(await device.row()), active: first.id, previous: null, securityVersion: 1 });
     await staged(second.id);
     await device.gate().recover();
     expect(await device.row()).toMatchObject({
-      active: second.id,
-      previous: first.id,
-      staged: null,
-      securityVersion: 2,
+      active: first.id,
+      staged: second.id,
+      state: 'TRIAL',
+      tries: 1,
+      securityVersion: 1,
     });
     expect(device.linked()).toBe(second.id);
   });

@@ -150,7 +150,7 @@ describe('what is copied', () => {
     const model = join(device.stateDir, 'source');
     writeTree(model, { 'a/f': 'x' });
     const bytes = Buffer.from('{}');
-    return stage({ places, id: good.id, model, files, sig: bytes, passport: bytes, step });
+    return stage({ places, id: good.id, model, files, sig: bytes, passport: bytes, token: null, step });
   };
 
   test('is what was listed, for nobody to write', async () => {

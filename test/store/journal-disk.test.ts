@@ -33,7 +33,17 @@ beforeAll(() => {
   for (let n = 1; n <= 40; n++) {
     journal.closeIntent(journal.openIntent(Buffer.alloc(300, n), digest(n)), digest(n));
   }
-  journal.setSlot({ slot: 'main', active: 'a', previous: null, order: 3, staged: null, securityVersion: 2 });
+  journal.setSlot({
+    slot: 'main',
+    active: 'a',
+    previous: null,
+    order: 3,
+    staged: null,
+    securityVersion: 2,
+    state: 'COMMITTED',
+    tries: 0,
+    ranMs: 0,
+  });
   journal.put('endorsement', Buffer.alloc(500, 9));
   journal.close();
 });

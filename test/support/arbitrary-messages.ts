@@ -66,8 +66,9 @@ const slot: Arbitrary<SlotClaim> = fc.record(
     release: orNull(digest),
     version: orNull(words(128)),
     securityVersion: orNull(number),
+    trial: fc.constantFrom('health' as const, 'result' as const, 'floor' as const),
   },
-  plain,
+  { ...plain, requiredKeys: ['slot', 'state', 'release', 'version', 'securityVersion'] },
 );
 const report: Arbitrary<Report> = fc.record(
   {
