@@ -18,7 +18,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'fleet',
     group: 'Setting up:',
-    summary: "make a fleet's keys and files",
+    summary: "make a fleet's keys and files, and say who may sign what",
     load: async () => (await import('./fleet.ts')).fleetCommand(),
   },
   {
