@@ -20,8 +20,11 @@ export const GUEST_PROFILE: typeof TEST_PROFILE = {
   maxDetectionSeconds: 30,
 };
 
+/** In the image once, so that the test can find it. */
+export const IMAGE_LABEL = 'the image as its owner made it';
+
 const MAIN = join(ROOT, 'src', 'cli', 'main.ts');
-const WAIT_MS = 120_000;
+const WAIT_MS = 300_000;
 
 export class FleetOutside implements AsyncDisposable {
   readonly fleet: TestFleet;
@@ -117,6 +120,7 @@ export class FleetOutside implements AsyncDisposable {
     const files = new Map<string, Uint8Array | string>([
       ['/etc/hosts', '10.0.2.2 localhost\n'],
       ['/etc/nsswitch.conf', 'hosts: files\n'],
+      ['/etc/image', IMAGE_LABEL],
     ]);
     const add = async (from: string, to: string): Promise<void> => {
       for (const entry of await readdir(from, { withFileTypes: true })) {

@@ -1,7 +1,7 @@
 // What the guest's first file system holds: a static shell, this machine's libraries, the pinned Node and the project itself.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CpioWriter } from './cpio.ts';
@@ -84,6 +84,15 @@ async function addPrograms(archive: CpioWriter): Promise<void> {
   const libraries = new Set(loaded);
   for (const binary of [node, ...loaded]) for (const path of await librariesOf(binary)) libraries.add(path);
   for (const path of libraries) await archive.copy(path);
+}
+
+/** Changes the first byte of the only place where `text` is in the archive. */
+export async function changeOneByte(path: string, text: string): Promise<void> {
+  const bytes = await readFile(path);
+  const at = bytes.indexOf(text);
+  if (at === -1 || bytes.includes(text, at + 1)) throw new Error(`${text}: not once in the archive`);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  await writeFile(path, bytes);
 }
 
 /** Writes the archive to `path`; `extra` are files by their path in the guest. */

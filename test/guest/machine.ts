@@ -26,8 +26,9 @@ export interface Ran {
 
 /** Kernel parameters. The root stays a ramfs because IMA's policy leaves tmpfs out. */
 const PARAMETERS = 'console=ttyS0 rootfstype=ramfs ima_policy=tcb ima_hash=sha256 panic=-1 quiet loglevel=4';
-const BOOT_LIMIT_MS = 180_000;
-const COMMAND_LIMIT_MS = 120_000;
+const BOOT_LIMIT_MS = 300_000;
+const COMMAND_LIMIT_MS = 300_000;
+const PIECE = 4096;
 
 /** Without what the emulator learned last, AVX and protection keys among it: Node's compiler fell over those now and then. */
 const CPU = 'Westmere,+rdrand';
@@ -59,7 +60,9 @@ export class Guest implements AsyncDisposable {
     ]);
     stop.abort();
     if (typeof line === 'symbol' || line.done === true) {
-      throw new Error(`the guest says nothing; its console:\n${(await this.console()).slice(-4000)}`);
+      const { exitCode, signalCode } = this.#machine;
+      const state = exitCode === null && signalCode === null ? 'runs' : `ended (${exitCode ?? signalCode})`;
+      throw new Error(`the guest ${state} and says nothing; its console:\n${(await this.console()).slice(-4000)}`);
     }
     return line.value;
   }
@@ -83,6 +86,15 @@ export class Guest implements AsyncDisposable {
     const { code, output } = await this.run(`base64 ${path}`);
     if (code !== 0) throw new Error(`cannot read ${path} in the guest: ${output}`);
     return Buffer.from(output, 'base64');
+  }
+
+  /** Writes a file of the guest, in pieces that its serial line takes without losing any. */
+  async write(path: string, content: Buffer): Promise<void> {
+    for (let at = 0; at < content.length; at += PIECE) {
+      const piece = content.subarray(at, at + PIECE).toString('base64');
+      const { code, output } = await this.run(`echo ${piece} | base64 -d ${at === 0 ? '>' : '>>'}${path}`);
+      if (code !== 0) throw new Error(`cannot write ${path} in the guest: ${output}`);
+    }
   }
 
   /** What the kernel wrote to its console. */
