@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes this machine ready for the project, then runs the command given: sh native/setup/setup.sh [COMMAND…]
+# Makes this machine ready for the project, then runs the command given: sh native/setup/setup.sh [--with-models] [COMMAND…]
+# --with-models: also what only the model checks need.
 #
 # Missing Debian packages are installed with apt-get, node_modules with npm ci, and the pinned Node with it. Prints nothing
 # and changes nothing when all is there. Exit 3: something is missing that this user may not install; the message says what.
@@ -10,6 +11,12 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH="$root/node_modules/.bin:$PATH:/usr/sbin:/sbin"
 export PATH
 stamp="$root/node_modules/.touchstone-lock.json"
+
+with_models=
+if [ "${1-}" = --with-models ]; then
+  with_models=yes
+  shift
+fi
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -28,6 +35,10 @@ find_missing() {
   command -v mosquitto >/dev/null || missing="$missing mosquitto"
   command -v tpm2 >/dev/null || missing="$missing tpm2-tools"
   command -v openssl >/dev/null || missing="$missing openssl"
+  if [ -n "$with_models" ]; then
+    command -v spin >/dev/null || missing="$missing spin"
+    command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
+  fi
   have_library libtss2-tctildr.so.0 || missing="$missing libtss2-tctildr0"
   have_library libtss2-tcti-swtpm.so.0 || missing="$missing libtss2-tcti-swtpm0"
   have_library libtss2-tcti-device.so.0 || missing="$missing libtss2-tcti-device0"

@@ -19,15 +19,21 @@ await mkdir(watched);
 const FILE_LIMIT_MS = 300_000;
 const LOOK_EVERY_MS = 2000;
 
-async function runStage(
-  name: string,
-  args: readonly string[],
-  started?: (child: ChildProcess) => void,
-): Promise<Stage> {
+/** SPIN and a C compiler come with it where they are missing. */
+const MODELS = ['native/setup/setup.sh', '--with-models', 'node', 'test/models/main.ts'] as const;
+
+interface StageOptions {
+  /** The program to run: by default the project's own tool of the stage's name. */
+  readonly program?: string;
+  readonly started?: (child: ChildProcess) => void;
+}
+
+async function runStage(name: string, args: readonly string[], options: StageOptions = {}): Promise<Stage> {
+  const { program = join(bin, name), started } = options;
   process.stdout.write(`\n── ${[name, ...args].join(' ')}\n`);
   const began = performance.now();
   // No stdin: nothing may ask a question.
-  const child = spawn(join(bin, name), args, {
+  const child = spawn(program, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, [WATCH_VARIABLE]: watched },
@@ -41,12 +47,14 @@ async function runStage(
 async function runTests(args: readonly string[]): Promise<{ stage: Stage; hung: string[] }> {
   const hung: string[] = [];
   let watchdog: { stop(): void } | undefined;
-  const stage = await runStage('vitest', args, ({ pid }) => {
-    if (pid === undefined) return;
-    const onEnded = (file: string): void => {
-      hung.push(`ended after ${FILE_LIMIT_MS / 1000} s: ${file}`);
-    };
-    watchdog = watch({ folder: watched, root: pid, limitMs: FILE_LIMIT_MS, everyMs: LOOK_EVERY_MS, onEnded });
+  const stage = await runStage('vitest', args, {
+    started: ({ pid }) => {
+      if (pid === undefined) return;
+      const onEnded = (file: string): void => {
+        hung.push(`ended after ${FILE_LIMIT_MS / 1000} s: ${file}`);
+      };
+      watchdog = watch({ folder: watched, root: pid, limitMs: FILE_LIMIT_MS, everyMs: LOOK_EVERY_MS, onEnded });
+    },
   });
   watchdog?.stop();
   return { stage, hung };
@@ -69,6 +77,7 @@ if (only.length === 0) {
     await runStage('oxlint', ['--type-aware', '--deny-warnings']),
     await runStage('tsc', ['-p', '.']),
     await runStage('knip', []),
+    await runStage('models', [...MODELS], { program: 'sh' }),
   );
 }
 const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];

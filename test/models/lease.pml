@@ -1,0 +1,100 @@
+/* lease.pml: how long a result is good for, as src/agent/lease.ts counts it on a TPM clock that power cuts turn back.
+ *
+ * One tick is 4 s of powered time, the most that a TPM clock goes back at a cut. The TPM clock goes on only while powered, goes back by
+ * 0 or 1 at a cut (resetCount +1); TPM2_Clear sets clock and counters to zero. The controller answers each evidence, with a verdict
+ * that grants a lease or one that ends it; the broker keeps results for ever and delivers them any time, several times, or never. The
+ * disk may be restored once. `alive` is the ghost: true powered ticks.
+ * Properties: 1 a running lease was granted by evidence quoted at most LEASE true ticks ago
+ *                 (CLEARS=1 shows what a cleared TPM can do while no counter outlives the clearing)
+ *             2 once a result that ends the lease was taken, no older result brings it back (without a disk restore)
+ *             3 after a result that ends the lease none is running until a newer one grants it
+ * -D<NAME>=0 takes a rule away.
+ * names:
+ *   FROM_QUOTE = from in src/agent/lease.ts
+ *   RESET_COSTS = RESET_COSTS_MS in src/agent/lease.ts
+ *   VOID = 'void' in src/agent/lease.ts
+ *   USED = usedMs in src/agent/lease.ts
+ *   RUNNING = 'running' in src/agent/lease.ts
+ *   SESSION = sent.session in src/agent/lease-keeper.ts
+ *   ORDER = sent.order in src/agent/lease-keeper.ts
+ *   GRANTING = GRANTING in src/agent/lease-keeper.ts
+ *   take = take( in src/agent/lease-keeper.ts
+ *   answered = #answered in src/agent/lease-keeper.ts
+ *   start = randomBytes(16) in src/cli/agent-wiring.ts
+ */
+#ifndef PROP
+#define PROP 0
+#endif
+#define CHECK(n, c) assert((PROP != 0 && PROP != n) || (c))
+#ifndef FROM_QUOTE
+#define FROM_QUOTE 1
+#endif
+#ifndef RESET_COSTS
+#define RESET_COSTS 1
+#endif
+#ifndef SESSION
+#define SESSION 1
+#endif
+#ifndef ORDER
+#define ORDER 1
+#endif
+#ifndef GRANTING
+#define GRANTING 1
+#endif
+#ifndef CUTS
+#define CUTS 2
+#endif
+#ifndef CLEARS
+#define CLEARS 0
+#endif
+#ifndef RESTORES
+#define RESTORES 1
+#endif
+#ifndef TMAX
+#define TMAX 5
+#endif
+#define LEASE 2
+#define NQ 2
+/* TPM */
+byte clock, resets;
+/* evidences and their results: clock and resets of the quote, session, ghost true time, whether the verdict grants */
+byte nq; byte qc[NQ], qr[NQ], qs[NQ], qa[NQ]; bit qg[NQ];
+/* RAM */
+byte session = 1, answered;
+/* journal: the lease, from the quote that it answers; ghost: true time of that */
+bit lv; byte lc, lr, la; bit lg;
+/* image of the disk */
+bit img, ilv, ilg; byte ilc, ilr, ila;
+/* ghosts and budgets */
+byte alive, cuts, clears, restores, ended; bit bad;
+
+#define USED (clock - lc + (RESET_COSTS -> resets - lr : 0))
+#define VOID (resets < lr || USED < 0)
+#define RUNNING (lv && lg && !VOID && USED < LEASE)
+/* take: a result for evidence that this session sent, not older than the newest one answered */
+inline take(i) {
+  if :: (SESSION && qs[i] != session) || (ORDER && i + 1 < answered) -> skip
+     :: else ->
+        if :: i + 1 > answered -> answered = i + 1 :: else fi;
+        lv = 1; lg = (!GRANTING || qg[i]); lr = (FROM_QUOTE -> qr[i] : resets); lc = (FROM_QUOTE -> qc[i] : clock); la = qa[i];
+        bad = !qg[i];
+        CHECK(2, restores > 0 || !qg[i] || i + 1 >= ended);
+        if :: !qg[i] && i + 1 > ended -> ended = i + 1 :: else fi
+  fi }
+inline start() { session++; answered = 0; }
+
+active proctype World() {
+  do
+  :: d_step { alive < TMAX -> clock++; alive++ }
+  :: d_step { nq < NQ -> qc[nq] = clock; qr[nq] = resets; qs[nq] = session; qa[nq] = alive; qg[nq] = 1; nq++ }   /* remember; a good verdict */
+  :: d_step { nq < NQ -> qc[nq] = clock; qr[nq] = resets; qs[nq] = session; qa[nq] = alive; qg[nq] = 0; nq++ }   /* a bad one */
+  :: d_step { nq > 0 -> take(0) }
+  :: d_step { nq > 1 -> take(1) }
+  :: d_step { session < 5 && cuts < CUTS -> cuts++; resets++; start() }
+  :: d_step { session < 5 && cuts < CUTS && clock > 0 -> cuts++; resets++; clock--; start() }
+  :: d_step { session < 5 && clears < CLEARS -> clears++; clock = 0; resets = 0; start() }
+  :: d_step { RESTORES > 0 && !img -> img = 1; ilv = lv; ilg = lg; ilc = lc; ilr = lr; ila = la }
+  :: d_step { img && restores < RESTORES && session < 5 -> restores++; lv = ilv; lg = ilg; lc = ilc; lr = ilr; la = ila; start() }
+  :: d_step { RUNNING -> CHECK(1, alive <= la + LEASE); CHECK(3, restores > 0 || !bad) }
+  od
+}
