@@ -16,6 +16,7 @@ import type { Reason } from '../gate/trial-end.ts';
 import { isOpen } from '../gate/trial.ts';
 import type { CommandBody } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
+import type { Trust } from '../release/root.ts';
 import type { Finding } from '../rules/finding.ts';
 import { emptySlot } from '../store/journal.ts';
 import type { Journal, SlotRow } from '../store/journal.ts';
@@ -52,12 +53,17 @@ const shortId = (id: string): string => id.slice(0, 12);
 
 /** The gate of one state directory. Not concurrent: the agent's mailbox sees to it. */
 export class StateGate {
-  readonly #parts: GateParts;
+  #parts: GateParts;
   /** Slots that hold nothing loadable, as the last step on each found. */
   readonly #needs = new Map<string, bigint>();
 
   constructor(parts: StateGateParts) {
     this.#parts = { step: noHook, floor: NO_HARDWARE_FLOOR, ...parts, checks: GATE_CHECKS };
+  }
+
+  /** The root has spoken anew: judges by that from now on. */
+  useTrust(trust: Trust): void {
+    this.#parts = { ...this.#parts, trust };
   }
 
   async #row(slot: string): Promise<SlotRow> {
@@ -126,7 +132,7 @@ export class StateGate {
 
   /** The trial has passed; also goes on with a commitment that waits for its floor. Answers how the slot then stands. */
   async commit(slot: string): Promise<SlotRow> {
-    const row = await this.#row(slot);
+    const row = await this.#open(slot);
     const release = row.staged === null ? null : await openStored(this.#parts.stateDir, row.staged, this.#parts.trust);
     if (release === null) return this.#keep(await rollBack(this.#parts, row, NOT_SIGNED));
     const end = row.state === 'COMMITTING' ? raiseAndClose : commit;
@@ -135,7 +141,13 @@ export class StateGate {
 
   /** The trial has failed. */
   async rollBack(slot: string, reason: Reason): Promise<SlotRow> {
-    return this.#ended(await rollBack(this.#parts, await this.#row(slot), reason));
+    return this.#ended(await rollBack(this.#parts, await this.#open(slot), reason));
+  }
+
+  async #open(slot: string): Promise<SlotRow> {
+    const row = await this.#row(slot);
+    if (!isOpen(row)) throw new RangeError(`no trial is open in slot ${slot}`);
+    return row;
   }
 
   async #ended(settled: Settled): Promise<SlotRow> {
