@@ -1,9 +1,11 @@
 // The demo as a person runs it: every step as expected, exit code 0, and nothing left behind; interrupted, nothing either.
 import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, describe, expect, test } from 'vitest';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
@@ -42,18 +44,32 @@ describe('touchstone demo', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  // The second step has begun: broker and controller run, and the device is about to.
+  const begun = async (child: ChildProcessByStdio<null, Readable, null>): Promise<void> => {
+    let text = '';
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+      if (text.includes('\n2/')) resolve();
+    });
+    await promise;
+  };
+
   test('leaves nothing behind when it is interrupted', { timeout: 120_000 }, async () => {
     const child = spawn(process.execPath, [main, 'demo'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
-    let text = '';
-    child.stdout.setEncoding('utf8');
-    for await (const part of child.stdout as AsyncIterable<string>) {
-      text += part;
-      // The second step has begun: broker and controller run, and the device is about to.
-      if (text.includes('2/')) break;
-    }
+    await begun(child);
     child.kill('SIGINT');
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(130);
+    expect(runningIn()).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('leaves nothing behind when its reader goes away', { timeout: 120_000 }, async () => {
+    const child = spawn(process.execPath, [main, 'demo'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    await begun(child);
+    child.stdout.destroy();
+    await once(child, 'exit');
     expect(runningIn()).toEqual([]);
     expect(await readdir(folder)).toEqual([]);
   });
