@@ -20,6 +20,12 @@ export interface Bus extends AsyncDisposable {
   onState(listener: (connected: boolean) => void): void;
 }
 
+/**
+ * How every client id begins that is asked for. The broker gives a client with a certificate the name in it instead, and no
+ * certificate's name begins so: whoever comes without one can push nobody of the fleet off the broker.
+ */
+export const CLIENT_ID_PREFIX = 'touchstone-';
+
 /** touchstone/1/d/<device>/<kind>: from controller to device. */
 export const DOWN_KINDS = ['challenge', 'result', 'command', 'enrol', 'root'] as const;
 export type DownKind = (typeof DOWN_KINDS)[number];

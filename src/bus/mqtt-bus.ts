@@ -1,7 +1,9 @@
 // The bus over MQTT 5 with TLS: reconnects for ever, subscribes again, and says when it is connected.
+import { randomBytes } from 'node:crypto';
 import { connectAsync } from 'mqtt';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { BusError } from '../errors.ts';
+import { CLIENT_ID_PREFIX } from './bus.ts';
 import type { Bus, BusMessage } from './bus.ts';
 
 export interface MqttOptions {
@@ -38,11 +40,17 @@ function matcher(filter: string): RegExp {
   return new RegExp(`^${levels.join('/')}$`);
 }
 
+/** Without a certificate the id is kept as it is asked for: one that nobody can guess is ended by nobody. */
+function idOf({ clientId, certPem }: MqttOptions): string {
+  const own = certPem === undefined ? `${clientId}-${randomBytes(8).toString('hex')}` : clientId;
+  return `${CLIENT_ID_PREFIX}${own}`;
+}
+
 function clientOptions(options: MqttOptions): IClientOptions {
   const session = options.sessionSeconds ?? 0;
   return {
     protocolVersion: 5,
-    clientId: options.clientId,
+    clientId: idOf(options),
     clean: session === 0,
     ca: options.caPem,
     ...(options.certPem === undefined ? {} : { cert: options.certPem }),
@@ -105,7 +113,7 @@ class MqttBus implements Bus {
     const asked = options.shared === undefined ? filter : `$share/${options.shared}/${filter}`;
     try {
       const granted = await this.#client.subscribeAsync(asked, { qos: 1 });
-      if (granted.some(({ qos }) => Number(qos) >= 128)) throw new Error('not granted');
+      if (granted.some(({ qos }) => qos >= 128)) throw new Error('not granted');
     } catch (cause) {
       throw new BusError('BUS_REFUSED', `the broker did not grant ${filter}`, { cause });
     }

@@ -1,4 +1,5 @@
 // A Mosquitto configuration in which the certificate decides who may say what: one listener to enrol, one for the fleet.
+import { CLIENT_ID_PREFIX } from '../bus/bus.ts';
 
 export interface BrokerPaths {
   readonly caFile: string;
@@ -36,6 +37,9 @@ export function brokerConfig({ bind, fleetPort, enrolPort, paths, user }: Broker
     'persistence false',
     '# Nothing is kept for later: a message left behind would be the first thing that everybody hears.',
     'retain_available false',
+    '# Two connections of one client id end each other. The fleet’s ids are the names in its certificates, none of which begins so:',
+    '# whoever comes without a certificate can be nobody of the fleet.',
+    `clientid_prefixes ${CLIENT_ID_PREFIX}`,
     'log_dest stderr',
     'log_type error',
     'log_type warning',
@@ -76,6 +80,10 @@ export const FLEET_ACL: string = [
   '',
 ].join('\n');
 
-export const ENROL_ACL: string = ['topic write touchstone/1/c/+/enrol', 'topic read touchstone/1/d/+/enrol', ''].join(
-  '\n',
-);
+export const ENROL_ACL: string = [
+  'topic write touchstone/1/c/+/enrol',
+  'topic read touchstone/1/d/+/enrol',
+  '# Who may sign: a newcomer with older firmware must know it to believe that it was let in.',
+  'topic read touchstone/1/d/+/root',
+  '',
+].join('\n');
