@@ -17,6 +17,10 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** Signals that end a play, and the exit codes that shells give them. */
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+type Ending = keyof typeof EXIT_CODES;
+
 /** A socket's path holds 107 bytes; the longest below a stage needs 50 of them. */
 const LONGEST_DIR = 57;
 
@@ -117,19 +121,23 @@ export class Stage implements AsyncDisposable {
     }
   }
 
-  /** Ctrl-C and its like close the stage and end the process, as shells expect: with 128 and the signal's number. */
+  /**
+   * Ctrl-C and its like close the stage and end the process, as shells expect: with 128 and the signal's number. Whoever presses it
+   * twice waits all the same.
+   */
   endOnSignals(): void {
-    for (const [signal, code] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 })) {
-      process.once(signal, () => {
-        void this[Symbol.asyncDispose]().finally(() => process.exit(code));
-      });
-    }
+    for (const signal of Object.keys(EXIT_CODES) as Ending[]) process.on(signal, this.#onSignal);
   }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (this.signal.aborted) return;
+    void this[Symbol.asyncDispose]().finally(() => process.exit(EXIT_CODES[signal as Ending]));
+  };
 
   /** Leaves processes and folder as they are when the stage closes. */
   keep(): void {
     this.#keep = true;
-    process.off('exit', this.#atExit);
+    this.#forget();
     for (const actor of this.#actors) actor.release();
   }
 
@@ -141,6 +149,11 @@ export class Stage implements AsyncDisposable {
     // The last one started depends on those before it.
     for (const actor of this.#actors.toReversed()) await actor.end();
     await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
+    this.#forget();
+  }
+
+  #forget(): void {
     process.off('exit', this.#atExit);
+    for (const signal of Object.keys(EXIT_CODES)) process.off(signal, this.#onSignal);
   }
 }
