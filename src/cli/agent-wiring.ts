@@ -7,6 +7,7 @@ import { Agent } from '../agent/agent.ts';
 import { Attester } from '../agent/attester.ts';
 import { authenticBy } from '../agent/authentic.ts';
 import { deviceTime } from '../agent/device-time.ts';
+import { checkHealth } from '../agent/health-check.ts';
 import { lineLog } from '../agent/log.ts';
 import type { AgentLog } from '../agent/log.ts';
 import { machineNow } from '../agent/machine.ts';
@@ -198,7 +199,8 @@ export async function runAgent(run: AgentRun): Promise<void> {
     clock: systemClock,
     log,
     stateDir: run.state,
-    check: async () => null,
+    check: async (slot, release) =>
+      checkHealth(slot, release, { stateDir: run.state, monotonic: () => systemClock.monotonic() }),
     soon: (work) => {
       agent.soon(work);
     },

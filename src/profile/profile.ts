@@ -21,6 +21,23 @@ export interface SlotProfile {
   readonly onLeaseExpired: 'continue' | 'degraded' | 'stop';
   /** How long a healthy release must have run before its trial is committed without a result; left out, or `never`: not at all. */
   readonly commitAfterSeconds?: number | 'never';
+  /**
+   * Program and arguments of the device's own runtime for golden cases: it gets the model folder as its last argument and answers each
+   * line of JSON with one. No shell sees it.
+   */
+  readonly runtimeCommand?: readonly string[];
+  /** The operator's own check of a release on trial: exit code 0 says yes. TOUCHSTONE_MODEL is the model folder. */
+  readonly healthCommand?: readonly string[];
+  /** For the whole health check; 60 where left out. */
+  readonly healthSeconds?: number;
+  /** Who runs it; left out: who the agent is. */
+  readonly healthUser?: RunAs;
+}
+
+/** A user and a group of the device, by number. */
+export interface RunAs {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface ConfigProfile {
@@ -71,6 +88,13 @@ const pcr = v.pipe(
   ),
 );
 
+const argv = v.pipe(
+  v.array(text(4096)),
+  v.minLength(1),
+  v.maxLength(64),
+  v.check((list) => list[0]?.startsWith('/') === true, 'the program must be an absolute path'),
+);
+
 const distinctNames = (slots: readonly { name: string }[]): boolean =>
   new Set(slots.map((s) => s.name)).size === slots.length;
 
@@ -100,6 +124,10 @@ export const Profile: Shape<Profile> = v.strictObject({
         required: v.boolean(),
         onFailure: v.picklist(['stop', 'last-good', 'degraded']),
         onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
+        runtimeCommand: v.exactOptional(argv),
+        healthCommand: v.exactOptional(argv),
+        healthSeconds: v.exactOptional(v.pipe(uint(3600), v.minValue(1))),
+        healthUser: v.exactOptional(v.strictObject({ uid: uint(0xffff_fffe), gid: uint(0xffff_fffe) })),
         commitAfterSeconds: v.exactOptional(
           v.union([v.literal('never'), v.pipe(uint(30 * 86_400), v.minValue(1))], 'must be seconds, or never'),
         ),

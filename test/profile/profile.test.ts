@@ -29,7 +29,7 @@ function faultsOf(changes: Readonly<Record<string, unknown>>): ProfileFault[] {
 }
 
 /** What a profile may say of a slot and leave out. */
-const OPTIONAL_OF_SLOT = ['commitAfterSeconds'];
+const OPTIONAL_OF_SLOT = ['commitAfterSeconds', 'runtimeCommand', 'healthCommand', 'healthSeconds', 'healthUser'];
 
 describe('firmware profiles', () => {
   it('takes every profile that is shipped', async () => {
