@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { atRest } from './at-rest.ts';
 import { appraisal } from './appraisal.ts';
 import type { Bench } from './bench.ts';
 import { evidence } from './evidence.ts';
@@ -13,7 +14,7 @@ import { machine } from './machine.ts';
 import { throughput } from './throughput.ts';
 import { table } from './print.ts';
 
-const BENCHES: readonly Bench[] = [hashing, evidence, appraisal, throughput];
+const BENCHES: readonly Bench[] = [hashing, evidence, appraisal, throughput, atRest];
 
 const { values } = parseArgs({
   options: {
