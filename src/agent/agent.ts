@@ -34,6 +34,8 @@ export interface AgentParts {
   /** Keeps what enrolment gave. */
   keepPapers(papers: Pick<Papers, 'endorsement' | 'certificate'>): Promise<void>;
   enrolment(): Promise<Omit<EnrolmentParts, 'send'>>;
+  /** A root statement that somebody sent; true when it is in force from now on. */
+  takeRoot(bytes: Buffer): Promise<boolean>;
   /** One attempt; without papers at the listener where a device can only enrol. Errors: BusError. */
   connect(papers: Papers | null, will: Will | null): Promise<Bus>;
   /** Calls `changed` when a slot's folder was touched; a hint. */
@@ -217,6 +219,10 @@ export class Agent {
         settled.abort();
       });
     });
+    await this.#hearRoot(bus).catch((error: unknown) => {
+      // A broker with an access list from before: this device is then let in by the keys that ship with it, or not at all.
+      this.#failed(error);
+    });
     this.#enter({ at: 'enrolling', bus, enrolment });
     const until = AbortSignal.any([stop, settled.signal]);
     do {
@@ -240,6 +246,7 @@ export class Agent {
         if (await attester.takeCommand(payload)) await this.#hint('challenge');
       });
     });
+    await this.#hearRoot(bus);
     await on('challenge', (payload) => {
       if (this.#challenges.offer(payload)) void this.#mailbox.put(async () => this.#answer(bus));
     });
@@ -252,6 +259,17 @@ export class Agent {
     await aborted(stop);
     // Said by us, a stop is not a loss; a bus that is gone says it by the last will.
     if (bus.connected) await bus.publish(this.#up('status'), this.#status(false, 'nothing')).catch(() => undefined);
+  }
+
+  async #hearRoot(bus: Bus): Promise<void> {
+    await bus.subscribe(downTopic(this.#parts.owner.deviceId, 'root'), ({ payload }) => {
+      void this.#mailbox.put(async () => {
+        if (!(await this.#parts.takeRoot(payload))) return;
+        // What a slot should hold may be another by the new keys.
+        await this.#parts.attester.pass();
+        await this.#hint('challenge');
+      });
+    });
   }
 
   async #answer(bus: Bus): Promise<void> {

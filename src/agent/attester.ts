@@ -68,6 +68,8 @@ export interface AttesterParts {
   tell(): Promise<void>;
   /** Hears of every status that was written, and when the lease ends by itself (ms from now; null: it does not). */
   onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
+  /** Version of the root statement that is acted by. */
+  rootVersion(): number;
   /** Device time, ms (never back). */
   now(): number;
   machine(): Promise<MachineNow>;
@@ -265,16 +267,14 @@ export class Attester {
     const { recorder, tpm, journal, profile, self } = this.#parts;
     const lease = await this.#leases.now();
     const claims = {
-      fleetId: self.fleetId,
-      deviceId: self.deviceId,
-      session: self.session,
-      agentVersion: self.agentVersion,
+      ...self,
       profile: profile.profile.id,
       profileDigest: profile.digest,
       lastSeq: this.#desk.lastSeq,
       slots: this.#slots.claims(lease),
       now: this.#parts.now(),
       measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
+      rootVersion: this.#parts.rootVersion(),
     };
     const { eventPcr } = profile.profile.tpm;
     const made = await recorder.snapshot(async (head) =>

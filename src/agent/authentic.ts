@@ -11,14 +11,16 @@ export interface Authentic {
   endorsement(json: string): Endorsement | null;
 }
 
-/** `keys`: the root's table (release/root.ts, Trust). */
-export function authenticBy(keys: {
-  readonly resultKeys: ReadonlyMap<string, KeyObject>;
-  readonly operatorKeys: ReadonlyMap<string, KeyObject>;
-}): Authentic {
+/** `keys`: the root's table (release/root.ts, Trust), asked for each time because it may change. */
+export function authenticBy(
+  keys: () => {
+    readonly resultKeys: ReadonlyMap<string, KeyObject>;
+    readonly operatorKeys: ReadonlyMap<string, KeyObject>;
+  },
+): Authentic {
   return {
-    result: (bytes) => openStatement('result', bytes, keys.resultKeys),
-    command: (bytes) => openStatement('command', bytes, keys.operatorKeys),
-    endorsement: (json) => openStatement('endorsement', toUtf8(json), keys.resultKeys),
+    result: (bytes) => openStatement('result', bytes, keys().resultKeys),
+    command: (bytes) => openStatement('command', bytes, keys().operatorKeys),
+    endorsement: (json) => openStatement('endorsement', toUtf8(json), keys().resultKeys),
   };
 }

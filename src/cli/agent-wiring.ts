@@ -14,6 +14,7 @@ import { machineNow } from '../agent/machine.ts';
 import { StateGate } from '../agent/model-gate.ts';
 import { PaperFolder } from '../agent/paper-folder.ts';
 import type { Papers } from '../agent/phase.ts';
+import { RootKeeper } from '../agent/root-keeper.ts';
 import { openStateDir } from '../agent/state-dir.ts';
 import { StatusSocket } from '../agent/status-socket.ts';
 import { logTpmEvent } from '../agent/tpm-log.ts';
@@ -31,7 +32,7 @@ import { EventRecorder } from '../measure/recorder.ts';
 import { measureSlot } from '../measure/slot-measurer.ts';
 import { watchSlots } from '../measure/watcher.ts';
 import { loadProfile, quotedPcrs } from '../profile/profile.ts';
-import { loadTrust, readFleetFile } from '../release/root.ts';
+import { readFleetFile } from '../release/root.ts';
 import type { FleetFile } from '../release/types.ts';
 import { openJournal } from '../store/open-journal.ts';
 import type { OpenedJournal } from '../store/open-journal.ts';
@@ -58,7 +59,7 @@ async function fileOf(path: string): Promise<Buffer> {
   });
 }
 
-async function numberOf(journal: OpenedJournal, key: 'last-time' | 'root-version'): Promise<number> {
+async function numberOf(journal: OpenedJournal, key: 'last-time'): Promise<number> {
   const bytes = await journal.get(key);
   return bytes === null || bytes.length !== 8 ? 0 : Number(bytes.readBigUInt64BE());
 }
@@ -139,7 +140,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
   const now = (): number =>
     deviceTime({ built: 0, fleetMinimum: fleetFile.minimumTime, last, rtc: systemClock.now() }).now;
   const log: AgentLog = lineLog(run.log, now, (line) => process.stderr.write(line));
-  const trust = loadTrust(fleetBytes, rootBytes, now(), await numberOf(journal, 'root-version'));
+  const root = await RootKeeper.open({ journal, log, fleetFile: fleetBytes, rootFile: rootBytes, now });
 
   const { tcti } = profile.profile.tpm;
   const configured = run.tcti ?? (tcti === 'auto' ? DEFAULT_TCTI : tcti);
@@ -171,7 +172,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
   const gate = new StateGate({
     journal,
     stateDir: run.state,
-    trust,
+    trust: root.trust,
     profile: profile.profile,
     pool,
     session,
@@ -179,7 +180,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     agentVersion: packageVersion(),
   });
   await gate.recover();
-  const authentic = authenticBy(trust);
+  const authentic = authenticBy(() => root.trust);
   const self = { fleetId, deviceId: device, session, agentVersion: packageVersion() };
   await using statusSocket = await StatusSocket.open(join(run.state, 'status.sock'));
   const attester = new Attester({
@@ -205,6 +206,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
       agent.soon(work);
     },
     tell: async () => agent.tell(),
+    rootVersion: () => root.trust.version,
     now,
     machine: machineNow,
     measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),
@@ -232,6 +234,11 @@ export async function runAgent(run: AgentRun): Promise<void> {
       request: await folder.request(),
       isOurs: (endorsement) => authentic.endorsement(endorsement)?.deviceId === device,
     }),
+    takeRoot: async (bytes) => {
+      const changed = await root.take(bytes);
+      if (changed) gate.useTrust(root.trust);
+      return changed;
+    },
     connect: async (papers, will) => connect(fleetFile, device, papers, will),
     watch: (changed) => watchSlots({ profile: profile.profile, stateDir: run.state, changed }),
   });

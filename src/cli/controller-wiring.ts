@@ -12,6 +12,7 @@ import { loadSettings, STATE_FILES } from '../controller/settings.ts';
 import type { Settings } from '../controller/settings.ts';
 import { openSqliteRegistry } from '../controller/sqlite-registry.ts';
 import { BusError, ConfigError } from '../errors.ts';
+import { endWarning } from './fleet-text.ts';
 
 export interface ControllerRun {
   readonly state: string;
@@ -55,13 +56,8 @@ export async function runController(run: ControllerRun): Promise<void> {
   const settings = loadSettings(stateDir, systemClock.now());
   // Before the broker knows of us: it would end the connection of a controller with the same name.
   await assertFree(join(stateDir, STATE_FILES.socket));
-  if (settings.trust.expired) {
-    log.write(
-      'warning',
-      'root-expired',
-      'the root statement is past its end: devices take no new releases until it is renewed',
-    );
-  }
+  const ending = endWarning(settings.trust.root, systemClock.now());
+  if (ending !== null) log.write('warning', settings.trust.expired ? 'root-expired' : 'root-ends', ending);
   await using registry = openSqliteRegistry(join(stateDir, STATE_FILES.registry));
   await using bus = await connect(settings, log, run.signal);
   if (bus === null) return;

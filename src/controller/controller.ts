@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { BusError } from '../errors.ts';
+import type { Trust } from '../release/root.ts';
 import type { Appraisal, ReferenceRelease } from '../verifier/types.ts';
 import { Bell } from './bell.ts';
 import { Challenger } from './challenger.ts';
@@ -16,9 +17,10 @@ import { DEFAULT_RATES, PostRoom } from './post-room.ts';
 import type { Rates } from './post-room.ts';
 import { ReferenceKeeper } from './reference-keeper.ts';
 import type { Registry } from './registry.ts';
+import { RootOffice } from './root-office.ts';
 import { Roster } from './roster.ts';
 import type { Known } from './roster.ts';
-import { STATE_FILES } from './settings.ts';
+import { assertNamed, STATE_FILES } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { openTokens } from './tokens.ts';
 
@@ -67,6 +69,7 @@ export class Controller {
   readonly #references: ReferenceKeeper;
   readonly #challenger: Challenger;
   readonly #office: CommandOffice;
+  readonly #rootOffice: RootOffice;
   readonly #intake: Intake;
   readonly #postRoom: PostRoom;
   readonly #operator: Operator;
@@ -86,7 +89,8 @@ export class Controller {
       settings,
       log,
       () => clock.now(),
-      () => {
+      (newTrust) => {
+        if (newTrust !== null) this.#newRoot(newTrust).catch(failed);
         // What was right by the old values may be wrong by the new ones, and the other way round.
         this.#challenger.askAll();
       },
@@ -99,6 +103,7 @@ export class Controller {
       terms: (profile) => this.#references.terms(profile),
       random: parts.random,
     });
+    this.#rootOffice = new RootOffice(bus, () => this.#references.trust);
     this.#office = new CommandOffice({ settings, registry, bus, clock });
     this.#intake = new Intake({
       registry,
@@ -123,6 +128,7 @@ export class Controller {
       clock,
       tokens,
       log,
+      sendRoot: async (device) => this.#rootOffice.send(device),
       changed: async (device) => {
         await this.#roster.refresh(device);
         this.#bell.ring();
@@ -171,9 +177,17 @@ export class Controller {
   #accepted(known: Known): void {
     this.#challenger.accepted(known);
     this.#bell.ring();
-    this.#office.accepted(known).catch((error: unknown) => {
+    Promise.all([this.#office.accepted(known), this.#rootOffice.accepted(known)]).catch((error: unknown) => {
       this.#failed(error);
     });
+  }
+
+  /** Devices hear of it with their next evidence. Errors: ConfigError when it no longer names our own keys: nobody would believe us. */
+  async #newRoot(trust: Trust): Promise<void> {
+    assertNamed(this.#parts.settings, trust);
+    await this.#roster.useResultKeys(trust.resultKeys);
+    this.#challenger.askAll();
+    this.#bell.ring();
   }
 
   /** About this device, and its log does not account for its PCRs: shown, and all of the log asked for. */

@@ -35,6 +35,8 @@ export interface EnrolmentParts {
   readonly clock: Clock;
   readonly tokens: Tokens;
   readonly log: ControllerLog;
+  /** Sends the root statement to a device that is let in: its firmware may be older than the keys of today. */
+  readonly sendRoot?: (device: string) => Promise<void>;
   /** A device's record has changed. */
   readonly changed: (device: string) => Promise<void>;
 }
@@ -88,6 +90,7 @@ export class EnrolmentDesk {
     request: Buffer,
     outcome: Partial<EnrolOutcome> & Pick<EnrolOutcome, 'outcome' | 'reason'>,
   ): Promise<void> {
+    if (outcome.outcome === 'approved') await this.#parts.sendRoot?.(device);
     await this.#send(device, encodeEnrolOutcome({ v: 1, request, endorsement: null, certificate: null, ...outcome }));
   }
 

@@ -118,11 +118,12 @@ export function acceptance(
     reports: claims.reports.map(reportRow),
     change: words === known.verdict?.words ? null : words,
     evidence,
+    ...(claims.rootVersion === undefined ? {} : { rootVersion: claims.rootVersion }),
   };
 }
 
 /** What the roster holds of a device after its evidence was accepted. */
-export function afterAcceptance({ next, verdict, session, lastSeq }: Acceptance): Partial<Known> {
+export function afterAcceptance({ next, verdict, session, lastSeq, rootVersion }: Acceptance): Partial<Known> {
   const { status, assurance, findings, at } = verdict;
   return {
     row: next,
@@ -131,5 +132,6 @@ export function afterAcceptance({ next, verdict, session, lastSeq }: Acceptance)
     lastSeq,
     lastSeen: at,
     online: true,
+    ...(rootVersion === undefined ? {} : { rootVersion }),
   };
 }

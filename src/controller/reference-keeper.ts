@@ -2,9 +2,9 @@
 import { readFileSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
-import { TouchstoneError } from '../errors.ts';
+import { ConfigError, TouchstoneError } from '../errors.ts';
 import { quotedPcrs } from '../profile/profile.ts';
-import { loadTrust } from '../release/root.ts';
+import { extendTrust, loadTrust } from '../release/root.ts';
 import type { Trust } from '../release/root.ts';
 import type { Yardstick } from './judging.ts';
 import type { ControllerLog } from './log.ts';
@@ -44,7 +44,7 @@ export class ReferenceKeeper implements Disposable {
   readonly #settings: Settings;
   readonly #log: ControllerLog;
   readonly #now: () => number;
-  readonly #changed: () => void;
+  readonly #changed: (newTrust: Trust | null) => void;
   #trust: Trust;
   #references: References;
   #rootFault: string | null = null;
@@ -52,7 +52,7 @@ export class ReferenceKeeper implements Disposable {
   #watchers: FSWatcher[] = [];
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(settings: Settings, log: ControllerLog, now: () => number, changed: () => void) {
+  constructor(settings: Settings, log: ControllerLog, now: () => number, changed: (newTrust: Trust | null) => void) {
     this.#settings = settings;
     this.#log = log;
     this.#now = now;
@@ -64,6 +64,11 @@ export class ReferenceKeeper implements Disposable {
 
   get references(): References {
     return this.#references;
+  }
+
+  /** What the root says now. */
+  get trust(): Trust {
+    return this.#trust;
   }
 
   /** Files that are there and cannot be used, each with the reason. */
@@ -93,9 +98,16 @@ export class ReferenceKeeper implements Disposable {
   /** Reads everything again; calls `changed` when something is different. */
   reload(): void {
     const before = fingerprint(this.#references);
-    this.#trust = this.#readTrust();
+    const trust = this.#readTrust();
+    const isNewer = trust.version > this.#trust.version;
+    this.#trust = trust;
     this.#references = loadReferences(this.#settings.stateDir, this.#trust);
     this.#terms = new Map();
+    if (isNewer) {
+      this.#log.write('info', 'root', `root statement ${trust.version} is in force`, { version: trust.version });
+      this.#changed(trust);
+      return;
+    }
     if (fingerprint(this.#references) === before) return;
     const { profiles, releases } = this.#references;
     this.#log.write(
@@ -104,7 +116,7 @@ export class ReferenceKeeper implements Disposable {
       `reference values read: ${profiles.size} profiles, ${releases.size} releases`,
     );
     this.#report();
-    this.#changed();
+    this.#changed(null);
   }
 
   /** A root statement that is not to be trusted, or is older, changes nothing. */
@@ -113,7 +125,13 @@ export class ReferenceKeeper implements Disposable {
     try {
       const [fleet, root] = [STATE_FILES.fleet, STATE_FILES.root].map((name) => readFileSync(join(stateDir, name)));
       if (fleet === undefined || root === undefined) throw new TypeError('two files were read');
-      const trust = loadTrust(fleet, root, this.#now(), this.#trust.version);
+      const next = extendTrust(this.#trust, root, this.#now());
+      if (!next.ok) {
+        const words = next.findings.map((one) => `${one.rule} (expected ${one.expected}, found ${one.found})`);
+        throw new ConfigError('CONFIG_INVALID', words.join('; '));
+      }
+      // Nothing newer: as a start would read it, which also says when it is not what is in force.
+      const trust = next.trust === this.#trust ? loadTrust(fleet, root, this.#now(), this.#trust.version) : next.trust;
       this.#rootFault = null;
       return trust;
     } catch (error) {

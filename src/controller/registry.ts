@@ -90,6 +90,8 @@ export interface Acceptance {
   /** What changed since the last verdict, in words; null when nothing did. */
   readonly change: string | null;
   readonly evidence: Buffer;
+  /** Version of the root statement that the device acts by; absent where it did not say. Not kept. */
+  readonly rootVersion?: number;
 }
 
 export interface CommandRow {

@@ -23,6 +23,8 @@ export interface Known {
   readonly lastSeq: number;
   readonly lastSeen: number | null;
   readonly online: boolean;
+  /** As its newest evidence since the start of this controller says; absent before, and from agents that do not say. */
+  readonly rootVersion?: number;
 }
 
 /** A verdict in one line: what is compared to see whether it changed, and what the history keeps. */
@@ -33,7 +35,7 @@ export function verdictWords(status: string, assurance: string, findings: readon
 
 export class Roster {
   readonly #registry: Registry;
-  readonly #resultKeys: ReadonlyMap<string, KeyObject>;
+  #resultKeys: ReadonlyMap<string, KeyObject>;
   readonly #known = new Map<string, Known>();
   /** An endorsement never changes: checked and imported once. */
   readonly #endorsements = new Map<
@@ -49,6 +51,13 @@ export class Roster {
   /** Reads all devices of the registry. Errors: StoreError. */
   async load(): Promise<void> {
     for (const device of await this.#registry.devices()) this.#keep(device);
+  }
+
+  /** The root has spoken anew: endorsements count when one of these keys signed them. Errors: StoreError. */
+  async useResultKeys(resultKeys: ReadonlyMap<string, KeyObject>): Promise<void> {
+    this.#resultKeys = resultKeys;
+    this.#endorsements.clear();
+    await this.load();
   }
 
   /** As held in memory. */

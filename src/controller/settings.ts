@@ -133,15 +133,22 @@ export function policyOf(settings: Pick<Settings, 'file' | 'challengeKeys'>, lea
   };
 }
 
+/** Errors: ConfigError CONFIG_INVALID when the root does not name, or has revoked, a key that this controller signs with. */
+export function assertNamed(
+  { stateDir, resultKey, operatorKey }: Pick<Settings, 'stateDir' | 'resultKey' | 'operatorKey'>,
+  trust: Trust,
+): void {
+  if (trust.resultKeys.has(keyId(resultKey)) && trust.operatorKeys.has(keyId(operatorKey))) return;
+  throw new ConfigError('CONFIG_INVALID', `${stateDir}: the root statement does not name this controller's keys`);
+}
+
 /** Reads everything. Errors: ConfigError naming the file. */
 export function loadSettings(stateDir: string, now: number): Settings {
   const key = (name: string): KeyObject => importPrivateKey(read(stateDir, name).toString('utf8'));
   const trust = loadTrust(read(stateDir, STATE_FILES.fleet), read(stateDir, STATE_FILES.root), now, 0);
   const resultKey = key(STATE_FILES.resultKey);
   const operatorKey = key(STATE_FILES.operatorKey);
-  if (!trust.resultKeys.has(keyId(resultKey)) || !trust.operatorKeys.has(keyId(operatorKey))) {
-    throw new ConfigError('CONFIG_INVALID', `${stateDir}: the root statement does not name this controller's keys`);
-  }
+  assertNamed({ stateDir, resultKey, operatorKey }, trust);
   const challenge = fromHex(read(stateDir, STATE_FILES.challengeKey).toString('utf8').trim());
   const challengeKid = sha256(challenge).toString('hex').slice(0, 16);
   const roots = join(stateDir, STATE_FILES.ekRoots);

@@ -57,6 +57,8 @@ export interface Claims {
   readonly now: number;
   /** Time from the device's full pass over the bytes of all slots to this evidence, in ms. */
   readonly measuredAgo: number;
+  /** Version of the root statement that the device acts by; absent in what older agents say. */
+  readonly rootVersion?: number;
 }
 
 const digest = byteString(32);
@@ -106,4 +108,5 @@ export const claimsShape: Shape<Claims> = v.object({
   bootPcrs: v.pipe(v.array(digest), v.maxLength(24)),
   now: uint(),
   measuredAgo: uint(),
+  rootVersion: v.exactOptional(uint()),
 });

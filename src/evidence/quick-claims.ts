@@ -27,6 +27,7 @@ const K = {
   release: key('release'),
   reports: key('reports'),
   resetCount: key('resetCount'),
+  rootVersion: key('rootVersion'),
   restartCount: key('restartCount'),
   rule: key('rule'),
   securityVersion: key('securityVersion'),
@@ -85,7 +86,8 @@ function quickReport(from: QuickCbor): Report {
 }
 
 export function quickClaims(from: QuickCbor): Claims {
-  from.map(16);
+  const fields = from.mapSize();
+  if (fields !== 16 && fields !== 17) from.miss();
   return {
     v: from.key(K.v).one(),
     now: from.key(K.now).uint(),
@@ -101,6 +103,7 @@ export function quickClaims(from: QuickCbor): Claims {
     bootPcrs: from.key(K.bootPcrs).list(24, (item) => item.bytes(32)),
     deviceId: from.key(K.deviceId).text(64),
     measuredAgo: from.key(K.measuredAgo).uint(),
+    ...(fields === 17 ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
     agentVersion: from.key(K.agentVersion).text(64),
     profileDigest: from.key(K.profileDigest).bytes(32),
   };

@@ -119,7 +119,7 @@ export interface Journal extends AsyncDisposable {
   setLease(lease: Lease): Promise<void>;
   lease(): Promise<Lease | null>;
 
-  /** Small durable facts: time floor, last clean stop, root statement version, endorsement, certificate. */
+  /** Small durable facts: time floor, last clean stop, root statement and its version, endorsement, certificate. */
   get(key: FactKey): Promise<Buffer | null>;
   put(key: FactKey, value: Buffer | null): Promise<void>;
 }
@@ -128,6 +128,7 @@ export type FactKey =
   | 'last-time'
   | 'stopped-cleanly'
   | 'root-version'
+  | 'root-chain'
   | 'ak-name'
   | 'enrol-request'
   | 'endorsement'
