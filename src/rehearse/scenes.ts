@@ -7,7 +7,7 @@ import type { SignedRelease } from '../release/open.ts';
 import { holdsRelease, rulesOf, verdictWords } from '../testing/device-words.ts';
 import type { ShownDevice } from '../testing/device-words.ts';
 import type { Seen, Step } from '../testing/play.ts';
-import type { Ran } from '../testing/stage.ts';
+import { upgradeEnd } from '../testing/device-words.ts';
 import { diskUse, peakMemory } from './observe.ts';
 import { compareRun } from './compare-run.ts';
 import type { Cast } from './cast.ts';
@@ -18,22 +18,9 @@ export interface Scene extends Step {
   readonly name: string;
 }
 
-interface Ended {
-  readonly end: string;
-  readonly rule: string | null;
-  readonly detail: string;
-}
-
-/** How `upgrade --json` ended. */
-function endOf(ran: Ran): Ended {
-  const document = JSON.parse(ran.stdout) as { upgrades?: readonly Ended[]; error?: { message: string } };
-  const [end] = document.upgrades ?? [];
-  return end ?? { end: 'failed', rule: null, detail: document.error?.message ?? ran.stderr };
-}
-
 async function installs({ sandbox, slot }: Cast, release: SignedRelease): Promise<Seen> {
   const ran = await sandbox.upgradeSlot(release.id, { slot: slot.name });
-  const { end, rule, detail } = endOf(ran);
+  const { end, rule, detail } = upgradeEnd(ran);
   const saw = `${end}${rule === null ? '' : `: ${rule}`}: ${detail}`;
   return { ok: end === 'attested', saw, ...(rule === null ? {} : { rule }), more: ran.stderr.split('\n').slice(0, 20) };
 }

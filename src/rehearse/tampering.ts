@@ -1,27 +1,9 @@
 // The scene in which root on the device changes a byte of the model: it must be found, named, and answered as the profile says.
-import { copyFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { holdsRelease, verdictWords } from '../testing/device-words.ts';
 import type { ShownDevice } from '../testing/device-words.ts';
 import type { Step } from '../testing/play.ts';
-import { flipByte } from '../testing/tamper.ts';
+import { tamperWith } from '../testing/tamper.ts';
 import type { Cast } from './cast.ts';
-
-/** The smallest file that has a byte to change: a large one takes time to copy. */
-async function someFile(folder: string): Promise<string> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => {
-        const path = join(entry.parentPath, entry.name);
-        return { path, size: (await stat(path)).size };
-      }),
-  );
-  const [smallest] = files.filter(({ size }) => size > 0).toSorted((a, b) => a.size - b.size);
-  if (smallest === undefined) throw new TypeError(`${folder} holds no byte that could be changed`);
-  return smallest.path;
-}
 
 const EXPECTED = {
   stop: 'contraindicated by model-bytes; the model may not be loaded',
@@ -47,13 +29,10 @@ export function tampering({ sandbox, slot, release }: Cast, model: string): Step
     command: '(one bit)',
     expected: EXPECTED[slot.onFailure],
     play: async () => {
-      const file = await someFile(model);
-      await copyFile(file, sandbox.stage.path('before-tampering'));
-      await flipByte(file);
+      const tampered = await tamperWith(model);
       const device = await sandbox.until('found', (one) => isFound(one) || wentBack(one));
       const now = await use();
-      await rm(file, { force: true });
-      await rename(sandbox.stage.path('before-tampering'), file);
+      await tampered.restore();
       const allowed = slot.onFailure === 'degraded' ? ['degraded'] : ['stopped'];
       return {
         ok: wentBack(device) || (isFound(device) && allowed.includes(now)),

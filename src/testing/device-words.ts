@@ -1,4 +1,5 @@
 // What `device show --json` says, as far as plays look at it, and questions to it.
+import type { Ran } from './stage.ts';
 
 /** A stable part of the command line's document. */
 export interface ShownDevice {
@@ -44,4 +45,20 @@ export function holdsRelease(device: ShownDevice, slot: string, release: string)
 /** Everything is as the owner signed it; only the TPM is a software TPM, and the product says so. */
 export function isAsSigned(device: ShownDevice): boolean {
   return device.verdict?.status === 'warning' && rulesOf(device).join() === 'tier-software';
+}
+
+/** How an upgrade ended: `attested`, `refused`, `rolled-back`, `untrusted`, `failed`…; `rule`: what was broken. */
+export interface UpgradeEnd {
+  readonly end: string;
+  readonly rule: string | null;
+  readonly detail: string;
+}
+
+/** The end that `upgrade --json` of one device printed. */
+export function upgradeEnd({ stdout, stderr }: Ran): UpgradeEnd {
+  const document = JSON.parse(stdout) as { upgrades?: readonly UpgradeEnd[]; error?: { message: string } };
+  const [found] = document.upgrades ?? [];
+  if (found === undefined) return { end: 'failed', rule: null, detail: document.error?.message ?? stderr };
+  const { end, rule, detail } = found;
+  return { end, rule, detail };
 }

@@ -1,5 +1,6 @@
 // What an attacker with root does to files of a device, and when a process reads one.
-import { link, readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, readdir, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Changes one bit in the middle of a file, also of one that is not writable: root on the device can do that. */
@@ -23,4 +24,43 @@ export async function isRead(pid: number, file: string): Promise<boolean> {
     }
   }
   return false;
+}
+
+/** The smallest file under `folder` that has a byte to change. Errors: RangeError when there is none. */
+export async function smallestFile(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = await Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(async (entry) => {
+        const path = join(entry.parentPath, entry.name);
+        return { path, size: (await stat(path)).size };
+      }),
+  );
+  const [smallest] = files.filter(({ size }) => size > 0).toSorted((a, b) => a.size - b.size);
+  if (smallest === undefined) throw new RangeError(`${folder} holds no byte that could be changed`);
+  return smallest.path;
+}
+
+/** What was changed, and the way back. */
+export interface Tampered {
+  readonly file: string;
+  /** Puts the bytes back, if the folder is still there. */
+  restore(): Promise<void>;
+}
+
+/** Changes one bit of a file of `folder`: of `path` in it, by default of its smallest file. */
+export async function tamperWith(folder: string, path?: string): Promise<Tampered> {
+  const file = path === undefined ? await smallestFile(folder) : join(folder, path);
+  const before = await readFile(file);
+  await flipByte(file);
+  return {
+    file,
+    restore: async () => {
+      await rm(file, { force: true });
+      await writeFile(file, before).catch((error: unknown) => {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      });
+    },
+  };
 }
