@@ -5,6 +5,8 @@ import { holdsRelease, isAsSigned, rulesOf, verdictWords } from '../testing/devi
 import type { ShownDevice } from '../testing/device-words.ts';
 import type { Step } from '../testing/play.ts';
 import { flipByte, isRead } from '../testing/tamper.ts';
+import { HEALTH_FILE, writeGolden } from './golden.ts';
+import { illRelease } from './ill-release.ts';
 import { WEIGHTS_BYTES, makeModelFolder, writeWeights } from './model-folder.ts';
 import { replayed } from './replay.ts';
 import { runClassifier } from './run-model.ts';
@@ -80,7 +82,9 @@ export function steps(theatre: Theatre): Step[] {
   const model = (): string => join(theatre.modelFile, 'classifier.onnx');
   const make = async (name: string, version: string, securityVersion: number, role?: string): Promise<string> => {
     await makeModelFolder(stage.path('models', name), { seed: name, version, weights: stage.path('weights.bin') });
-    return theatre.makeRelease(name, { version, securityVersion, ...(role === undefined ? {} : { role }) });
+    await writeGolden(stage.path('models', name), stage.path('models', name));
+    const about = { version, securityVersion, healthCheck: HEALTH_FILE };
+    return theatre.makeRelease(name, { ...about, ...(role === undefined ? {} : { role }) });
   };
   const installed = async (id: string): Promise<{ ok: boolean; saw: string }> => {
     const ran = await theatre.upgrade(id);
@@ -199,7 +203,7 @@ export function steps(theatre: Theatre): Step[] {
     {
       title: 'A signed upgrade: release 2, security version 2',
       command: 'touchstone release make … · touchstone upgrade DEVICE --release ID',
-      expected: 'accepted, switched at once, measured and attested',
+      expected: 'its golden cases pass, it is switched, measured and attested, and only then committed',
       play: async () => {
         releases.two = await make('two', '2.0.0', 2);
         await theatre.addRelease('two');
@@ -249,6 +253,7 @@ export function steps(theatre: Theatre): Step[] {
         return stage.path('releases', 'misplaced');
       },
     }),
+    illRelease(theatre, () => releases.two),
     {
       title: 'The owner of the broker sends evidence again that was accepted before',
       command: '(a recorded message, published once more)',

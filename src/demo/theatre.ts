@@ -1,6 +1,7 @@
 // What the demo's steps act with: a sandbox whose broker belongs to an attacker, and a publisher.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
+import { goldenRuntime } from './golden.ts';
 import { freePorts } from '../testing/free-ports.ts';
 import { Sandbox } from '../testing/sandbox.ts';
 import { makeStageTpm } from '../testing/stage-tpm.ts';
@@ -26,6 +27,7 @@ const PROFILE = {
       required: true,
       onFailure: 'stop',
       onLeaseExpired: 'stop',
+      runtimeCommand: goldenRuntime(),
     },
   ],
   runtime: null,
@@ -101,9 +103,14 @@ export class Theatre extends Sandbox {
   /** A signed release of the model in `folder`, in the publisher's hands. Answers its id. */
   async makeRelease(
     name: string,
-    options: { readonly version: string; readonly securityVersion: number; readonly role?: string },
+    options: {
+      readonly version: string;
+      readonly securityVersion: number;
+      readonly role?: string;
+      readonly healthCheck?: string;
+    },
   ): Promise<string> {
-    const { version, securityVersion, role = SLOT } = options;
+    const { version, securityVersion, role = SLOT, healthCheck } = options;
     const out = this.stage.path('releases', name);
     await rm(out, { recursive: true, force: true });
     await mkdir(this.stage.path('releases'), { recursive: true });
@@ -126,6 +133,7 @@ export class Theatre extends Sandbox {
       role,
       '--hardware-class',
       HARDWARE_CLASS,
+      ...(healthCheck === undefined ? [] : ['--health-check', healthCheck]),
     );
     return (JSON.parse(ran.stdout) as { release: string }).release;
   }
