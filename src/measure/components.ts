@@ -44,6 +44,8 @@ function isLoadable({ path, fault }: { readonly path: string; readonly fault: Fa
 
 async function agentDigest(code: string, pool: HashPool): Promise<Buffer> {
   const trees: [string, FoundFiles][] = [];
+  // How Node reads the code: modules or scripts, and which file a name means.
+  trees.push(['', await findFiles(code, { pool, exclude: (path) => path !== 'package.json' })]);
   for (const folder of ['native', 'src']) trees.push([folder, await findFiles(join(code, folder), { pool })]);
   // A package's own node_modules are packages of their own; what npm links in .bin is never imported.
   const exclude = (path: string): boolean => path === 'node_modules';

@@ -69,6 +69,7 @@ describe('the components of an agent', () => {
     ['src/main.ts', true],
     ['src/added.ts', true],
     ['native/c.ts', true],
+    ['package.json', true],
     ['node_modules/one/index.js', true],
     ['node_modules/one/added.js', true],
     ['node_modules/one/node_modules/two/lib/addon.node', true],
@@ -78,7 +79,8 @@ describe('the components of an agent', () => {
   ] as const) {
     test(`${counts ? 'change with' : 'do not change with'} ${path}`, async () => {
       const before = await measure();
-      writeFiles(at, { [path]: 'changed' });
+      // What Node reads as JSON stays JSON.
+      writeFiles(at, { [path]: path === 'package.json' ? `${INSTALLED[path]} ` : 'changed' });
       const after = await measure();
       expect(after.agent.toString()).toBe(counts ? after.agent.toString() : before.agent.toString());
       expect(Buffer.from(after.agent).equals(before.agent)).toBe(!counts);
