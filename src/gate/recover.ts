@@ -103,8 +103,12 @@ async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow |
   if (row.state === 'TRIAL') {
     return row.tries >= TRIAL_BOOTS ? rollBack(parts, row, TOO_OFTEN) : act(parts, row, candidate);
   }
-  await parts.step('put the link back');
-  await switchSlot(parts.stateDir, row.slot, candidate);
+  // A disk from the midst of an older commitment: what the floor has left behind is not opened, not even until it is compared below.
+  const { value } = await floorNow(parts.floor, row);
+  if (BigInt(candidate.signed.passport.securityVersion) >= value) {
+    await parts.step('put the link back');
+    await switchSlot(parts.stateDir, row.slot, candidate);
+  }
   return raiseAndClose(parts, row, candidate.signed);
 }
 

@@ -127,6 +127,20 @@ describe('HEALTH, FLOOR and FIN', () => {
     expect(await reports()).toEqual([['rolled-back', 'release-below-floor', 'main', two.id]]);
   });
 
+  test('a commitment from an older disk is not opened below the floor, not for a moment', async () => {
+    await device.stage(two.id, two.folder);
+    await device.journal.setSlot({ ...(await device.row()), state: 'COMMITTING' });
+    rmSync(join(device.stateDir, 'slots/main'));
+    const seen: (string | null)[] = [];
+    const step = (): void => {
+      seen.push(device.linked());
+    };
+    await device.gate({ floor: new MemoryFloor(3n), step }).recover();
+    expect(seen).not.toContain(two.id);
+    expect(device.linked()).toBeNull();
+    expect(await reports()).toEqual([['rolled-back', 'release-below-floor', 'main', two.id]]);
+  });
+
   test('COMMITTING is left forwards by a start', async () => {
     await device.stage(two.id, two.folder);
     await device.journal.setSlot({ ...(await device.row()), state: 'COMMITTING', tries: TRIAL_BOOTS });
