@@ -33,7 +33,7 @@
  *   FIN = raiseAndClose in src/gate/trial-end.ts
  *   FLOOR_FIRST = closeCommitted in src/gate/trial-end.ts
  *   BACK = rollBack in src/gate/trial-end.ts
- *   RECHECK_COMMITTING = COMMITTING in src/gate/trial-end.ts
+ *   RECHECK_COMMITTING = securityVersion) >= value in src/gate/recover.ts
  *   FORWARD = raiseAndClose in src/gate/recover.ts
  */
 #ifndef PROP
