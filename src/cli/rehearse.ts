@@ -6,6 +6,7 @@ import { ConfigError, TouchstoneError } from '../errors.ts';
 import type { Limits } from '../rehearse/cast.ts';
 import type { Told } from '../rehearse/rehearse.ts';
 import type { RehearsalReport } from '../rehearse/report.ts';
+import { RULES } from '../rules/catalogue.ts';
 import { EXIT } from './exit.ts';
 import { readPublicKey } from './keys.ts';
 import { each, wholeNumber } from './options.ts';
@@ -44,7 +45,8 @@ function told(output: Output, alone: boolean): Told {
       say(`  saw       ${cleanText(seen.saw)}`);
       say(`  ${mark} ${output.paint('dim', `(${(ms / 1000).toFixed(1)} s)`)}`);
       if (!seen.ok) for (const line of seen.more ?? []) if (line !== '') say(`    ${cleanText(line)}`);
-      if (!seen.ok && seen.rule !== undefined) say(`    what to do: touchstone explain ${cleanText(seen.rule)}`);
+      if (!seen.ok && seen.rule !== undefined && Object.hasOwn(RULES, seen.rule))
+        say(`    what to do: touchstone explain ${cleanText(seen.rule)}`);
     },
   };
 }

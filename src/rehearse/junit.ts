@@ -1,4 +1,5 @@
 // A rehearsal as JUnit XML, which build servers show: one suite for each profile, one case for each scene.
+import { RULES } from '../rules/catalogue.ts';
 import type { RehearsalReport, SceneReport } from './report.ts';
 
 /** Characters that XML 1.0 allows, with its five entities; everything else becomes visible `\u{…}`. */
@@ -34,7 +35,7 @@ function testCase(suite: string, { name, title, expected, saw, result, rule, det
     `expected: ${expected}`,
     `saw: ${saw}`,
     ...details,
-    ...(rule === null ? [] : [`touchstone explain ${rule}`]),
+    ...(rule !== null && Object.hasOwn(RULES, rule) ? [`touchstone explain ${rule}`] : []),
   ];
   const failure = `      <failure type="${attribute(rule ?? name)}" message="${attribute(saw)}">${xmlText(body.join('\n'))}</failure>`;
   return `${open}>\n${failure}\n    </testcase>`;

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { decodeRecord } from '../cel/record.ts';
 import type { CelRecord } from '../cel/record.ts';
 import { openJournal } from '../store/open-journal.ts';
-import { openDeviceTpm } from '../tpm/device-tpm.ts';
+import { pcrRead } from '../tpm/commands/pcr.ts';
+import { CommandQueue } from '../tpm/queue.ts';
 import { openTctiTransport } from '../tpm/transport/tcti.ts';
+import { TPM_ALG } from '../tpm/wire/constants.ts';
 
 export interface ObservedLog {
   readonly records: readonly CelRecord[];
@@ -18,8 +20,9 @@ export async function observeLog(stateDir: string, tcti: string, eventPcr: numbe
   await using journal = await openJournal({ path: join(stateDir, 'journal.sqlite') });
   const head = await journal.head();
   const records = head === null ? [] : await journal.records(1, head.seq);
-  await using tpm = await openDeviceTpm({ transport: await openTctiTransport(tcti), akHandle: null });
-  const [pcr] = await tpm.readPcrs({ bank: 'sha256', pcrs: [eventPcr] });
+  // Reading a PCR needs no authorisation, which the agent may have set and alone knows.
+  await using queue = new CommandQueue(await openTctiTransport(tcti));
+  const [pcr] = await pcrRead(queue, TPM_ALG.SHA256, [eventPcr]);
   if (pcr === undefined) throw new TypeError('the TPM gave no PCR value');
   return { records: records.map((record) => decodeRecord(record)), pcr };
 }

@@ -1,6 +1,7 @@
 // What is rehearsed: a profile as this machine can play it, and the slot that a release is for.
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { toUtf8 } from '../bytes/text.ts';
 import { TouchstoneError } from '../errors.ts';
 import { loadProfile } from '../profile/profile.ts';
@@ -46,12 +47,25 @@ export async function playable(
   const hasConfigs = profile.slots.some((slot) => slot.configs.length > 0);
   if (hasConfigs && root === null)
     notes.push('configs are those of this machine: give --root for those of a firmware image');
-  const slots = profile.slots.map((slot) => ({
-    ...slot,
-    configs: slot.configs.map((config) => ({ ...config, path: inRoot(config.path) })),
-  }));
+  const slots: SlotProfile[] = [];
+  for (const { healthUser, ...slot } of profile.slots) {
+    const configs = slot.configs.map((config) => ({ ...config, path: inRoot(config.path) }));
+    const commands = { ...slot };
+    for (const name of ['runtimeCommand', 'healthCommand'] as const) {
+      const [program = '', ...args] = slot[name] ?? [];
+      if (program === '') continue;
+      if (root !== null && (await isThere(inRoot(program)))) commands[name] = [inRoot(program), ...args];
+      else if (!(await isThere(program)))
+        notes.push(`${program} is not on this machine: health checks of slot ${slot.name} fail`);
+    }
+    // Only root may become somebody else.
+    const keepsUser = healthUser !== undefined && process.getuid?.() === 0;
+    if (healthUser !== undefined && !keepsUser)
+      notes.push(`health checks of slot ${slot.name} run as this user, not as ${healthUser.uid}`);
+    slots.push({ ...commands, configs, ...(keepsUser ? { healthUser } : {}) });
+  }
   const edited: Profile = { ...profile, runtime, slots };
-  if (JSON.stringify(edited) === JSON.stringify(profile)) return { loaded: original, bytes, notes };
+  if (isDeepStrictEqual(edited, profile)) return { loaded: original, bytes, notes };
   const made = toUtf8(`${JSON.stringify(edited, null, 2)}\n`);
   return { loaded: loadProfile(made, 'the profile as it is rehearsed'), bytes: made, notes };
 }

@@ -1,4 +1,4 @@
-// Rehearsals as a build server runs them: one good release and seven bad ones, all at once, and one that is interrupted.
+// Rehearsals as a build server runs them: one good release and eight bad ones, all at once, and one that is interrupted.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -57,7 +57,19 @@ const BAD = {
   misplaced: 'release-slot-role',
   expired: 'release-expired',
   'of a refused format': 'release-format',
+  'failing its health check': 'health-output',
 } as const;
+
+/** A runtime that doubles a number: what a device's own would do with the model. */
+const RUNTIME = `import { createInterface } from 'node:readline';
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(JSON.parse(line) * 2));
+`;
+/** Model files whose health check holds, or does not. */
+const health = (output: number): Record<string, string> => ({
+  'model.bin': `doubles, it says: 1 becomes ${output}`,
+  'health.json': JSON.stringify({ v: 1, cases: [{ input: 1, output }] }),
+});
+const healthCheck = { healthCheck: 'health.json' };
 
 const ended = new Map<string, Ended>();
 const get = (name: string): Ended => {
@@ -69,11 +81,27 @@ const get = (name: string): Ended => {
 /** Makes every release and plays all of them at the same time. */
 beforeAll(async () => {
   await mkdir(env.TMPDIR);
-  fleet = await makeTestFleet();
+  const runtime = join(folder, 'runtime.mjs');
+  await writeFile(runtime, RUNTIME);
+  const slots = TEST_PROFILE.slots.map((slot) => ({ ...slot, runtimeCommand: [process.execPath, runtime] }));
+  fleet = await makeTestFleet({ profile: { ...TEST_PROFILE, slots } });
   const into = join(folder, 'releases');
   await mkdir(into);
   const one = await fleet.release({ into, securityVersion: 1 });
-  const two = await fleet.release({ into, version: '2.0.0', securityVersion: 2 });
+  const two = await fleet.release({
+    into,
+    version: '2.0.0',
+    securityVersion: 2,
+    files: health(2),
+    passport: healthCheck,
+  });
+  const sick = await fleet.release({
+    into,
+    version: '2.0.0',
+    securityVersion: 2,
+    files: health(3),
+    passport: healthCheck,
+  });
   good = two.folder;
   const spoiled = async (name: string, change: (dir: string) => Promise<void>): Promise<string> => {
     const dir = join(folder, name);
@@ -100,6 +128,7 @@ beforeAll(async () => {
     old: async () => rehearse('old', one.folder, '--from', two.folder),
     misplaced: async () => rehearse('misplaced', misplaced.folder),
     expired: async () => rehearse('expired', expired.folder),
+    'failing its health check': async () => rehearse('sick', sick.folder, '--from', one.folder),
     'of a refused format': async () => rehearse('format', pickle.folder, '--profile', onlyOnnx),
   };
   await Promise.all(Object.entries(plays).map(async ([name, play]) => ended.set(name, await play())));
