@@ -22,6 +22,10 @@ export const ERROR_CODES = {
   KEY_INVALID: 'the key file cannot be used for this; the message says what it is and what to do instead',
   ALREADY_THERE: 'nothing is ever overwritten; choose another place, or move away what is there',
   RELEASE_INVALID: 'the release cannot be read or made as asked; the message says which file',
+  TRANSFER_UNAVAILABLE:
+    'the release could not be fetched; check the way to the server, then ask again: what has come is kept',
+  TRANSFER_REFUSED:
+    'the server may not be asked, or does not give what the release needs; the message says which file and why',
   DISK_FULL: 'there is not enough free space; the message says how much is needed and where',
   MEASURE_FAILED: 'a file could not be measured; the message names it',
   USAGE: 'the command was called with arguments it cannot use; see --help',

@@ -1,10 +1,6 @@
 // The floor token that came with a release: bytes that only the floor itself can judge.
 import { join } from 'node:path';
-import { readBounded } from '../release/release-folder.ts';
-
-/** The file of a release that lets a device raise its floor; a release that raises none has none. */
-export const FLOOR_TOKEN_FILE = 'floor-token.json';
-const FLOOR_TOKEN_BYTES = 4096;
+import { FLOOR_TOKEN_BYTES, FLOOR_TOKEN_FILE, readBounded } from '../release/release-folder.ts';
 
 /** Exact bytes of the token in a release folder, proved by nobody; null when there is none to read. */
 export async function readFloorToken(folder: string): Promise<Uint8Array | null> {

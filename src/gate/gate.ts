@@ -10,7 +10,7 @@ import { floorNow, lowestVersion } from './floor.ts';
 import { judgeBytes, judgeFolder, judgeSigned, judgeStored } from './judge.ts';
 import type { Refuse, SignedFiles } from './judge.ts';
 import type { GateParts } from './parts.ts';
-import { inboxFolder, makePlaces, placesOf } from './places.ts';
+import { inboxFolder, incomingFolder, makePlaces, placesOf } from './places.ts';
 import type { Settled } from './settle.ts';
 import { switchSlot } from './slot-links.ts';
 import { sourceFolder } from './source.ts';
@@ -44,11 +44,12 @@ async function bringIn(
   if (!listed.admitted) return listed;
   const { sig, passport } = files;
   if (sig === null || passport === null) throw new TypeError('a signed release without its signed files');
-  await assertSpace(places.releases, listed.model.files, sig.length + passport.length);
+  const own = from === incomingFolder(parts.stateDir, release.id);
+  await assertSpace(places.releases, own ? [] : listed.model.files, sig.length + passport.length);
   const { folder: model, files: modelFiles } = listed.model;
   const token = await readFloorToken(from);
   const signed = { sig, passport, token };
-  const staged = await stage({ places, id: release.id, model, files: modelFiles, ...signed, step: parts.step });
+  const staged = await stage({ places, id: release.id, model, own, files: modelFiles, ...signed, step: parts.step });
   await parts.step('read the copy');
   // The disk writes while the processor reads; only when both are done does the copy count.
   const [read] = await Promise.all([
@@ -100,13 +101,18 @@ export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): P
     already === null
       ? await bringIn(parts, from, files, release, slot)
       : { admitted: true as const, verified: already };
-  if (!brought.admitted) return brought;
+  if (!brought.admitted) {
+    // Wrong bytes are not kept for the next attempt.
+    if (from === incomingFolder(parts.stateDir, release.id)) await removeTree(from);
+    return brought;
+  }
   const held = row.active === release.id;
   const settled = held
     ? await putRight(parts, row, brought.verified)
     : await act(parts, await markStaged(parts, row, release.id), brought.verified);
   await parts.step('clean up');
-  if (from === inboxFolder(parts.stateDir, release.id)) await removeTree(from);
+  if ([inboxFolder, incomingFolder].some((folder) => from === folder(parts.stateDir, release.id)))
+    await removeTree(from);
   await sweepReleases(parts.stateDir, await parts.journal.slots());
   return { admitted: true, release, before: held ? null : row.active, settled };
 }

@@ -9,6 +9,8 @@ export interface Places {
   readonly slots: string;
   /** Passports that withdraw others: kept when their own release has gone. */
   readonly withdrawals: string;
+  /** Releases that are being fetched. */
+  readonly incoming: string;
 }
 
 /** Bytes on their way in, not to be believed: removed on start. */
@@ -24,6 +26,7 @@ export function placesOf(stateDir: string): Places {
     releases: join(stateDir, 'releases'),
     slots: join(stateDir, 'slots'),
     withdrawals: join(stateDir, 'withdrawals'),
+    incoming: join(stateDir, 'incoming'),
   };
 }
 
@@ -58,12 +61,19 @@ export function inboxFolder(stateDir: string, id: string): string {
   return join(stateDir, 'inbox', id);
 }
 
+/** Where a release comes to lie that the agent fetches: nobody else writes there. */
+export function incomingFolder(stateDir: string, id: string): string {
+  if (!isReleaseId(id)) throw new RangeError(`no release id: ${id}`);
+  return join(placesOf(stateDir).incoming, id);
+}
+
 /** Makes the folders where they are missing. */
 export async function makePlaces(stateDir: string): Promise<Places> {
   const places = placesOf(stateDir);
   await mkdir(places.releases, { recursive: true, mode: 0o755 });
   await mkdir(places.slots, { recursive: true, mode: 0o755 });
   await mkdir(places.withdrawals, { recursive: true, mode: 0o700 });
+  await mkdir(places.incoming, { recursive: true, mode: 0o700 });
   await fsyncDir(stateDir);
   return places;
 }

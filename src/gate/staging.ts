@@ -1,31 +1,26 @@
 // Copies a release into the state directory, so that what is verified is what will be used, and nobody can change it in between.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, mkdir, open, readlink, realpath, rename, statfs } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readlink, realpath, rename } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ReleaseError } from '../errors.ts';
 import { fsyncDir, fsyncFile, removeTree, writeFileDurably } from '../files/durable.ts';
+import { assertFree, FILE_OVERHEAD } from '../files/space.ts';
 import type { TreeFile } from '../files/tree.ts';
 import { inLanes } from '../release/lanes.ts';
-import { MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from '../release/release-folder.ts';
-import { FLOOR_TOKEN_FILE } from './floor-token.ts';
+import { FLOOR_TOKEN_FILE, MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from '../release/release-folder.ts';
 import { READY, REPLACED, STAGING, releaseFolder } from './places.ts';
 import type { Places, StepHook } from './places.ts';
 
 const BLOCK = 1024 * 1024;
-/** Left free on the disk: the journal must always be able to write. */
-const SPARE_BYTES = 16 * 1024 * 1024;
-/** What a file takes beside its bytes: its inode and the rest of its last block. */
-const FILE_OVERHEAD = 8192;
 
 /** Errors: ReleaseError DISK_FULL when the release would not fit. Asked before the first byte is copied. */
 export async function assertSpace(folder: string, files: readonly TreeFile[], extra: number): Promise<void> {
-  const bytes = files.reduce((sum, file) => sum + file.size + FILE_OVERHEAD, extra + SPARE_BYTES);
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (bytes <= free) return;
-  throw new ReleaseError('DISK_FULL', `${folder}: the release needs ${bytes} bytes, ${free} are free`);
+  await assertFree(
+    folder,
+    files.reduce((sum, file) => sum + file.size + FILE_OVERHEAD, extra),
+  );
 }
 
 async function copyBytes(from: FileHandle, to: FileHandle, size: number): Promise<void> {
@@ -69,11 +64,19 @@ async function copyFile(source: string, target: string, size: number): Promise<v
   }
 }
 
+/** Gives a file of a folder that only the agent writes a second name: no bytes, and it stays where it was until it is in. */
+async function linkFile(source: string, target: string): Promise<void> {
+  await link(source, target);
+  await chmod(target, 0o444);
+}
+
 export interface StageOptions {
   readonly places: Places;
   readonly id: string;
   /** The release's model folder, untrusted. */
   readonly model: string;
+  /** True: the agent itself wrote it where nobody else may, on the same disk. */
+  readonly own: boolean;
   /** As listed in `model`: only these are copied. */
   readonly files: readonly TreeFile[];
   /** The signed files as they were judged, never read again. */
@@ -107,7 +110,8 @@ async function fill(folder: string, options: StageOptions): Promise<void> {
   for (const parent of parents) await mkdir(parent, { recursive: true, mode: 0o700 });
   await step('copy files');
   await inLanes(files, async (file) => {
-    await copyFile(join(model, file.path), join(folder, MODEL_FOLDER, file.path), file.size);
+    const [from, to] = [join(model, file.path), join(folder, MODEL_FOLDER, file.path)];
+    await (options.own ? linkFile(from, to) : copyFile(from, to, file.size));
   });
   await step('write signatures');
   await writeFileDurably(join(folder, SIGNATURE_FILE), sig, 0o444);

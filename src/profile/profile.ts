@@ -6,6 +6,8 @@ import { sha256 } from '../crypto/digest.ts';
 import { fromUtf8 } from '../bytes/text.ts';
 import { ConfigError, WireError } from '../errors.ts';
 import { jsonLines, lineAt, lineOf } from './json-lines.ts';
+import { transferShape } from './transfer.ts';
+import type { TransferProfile } from './transfer.ts';
 
 /** Seconds everywhere a name ends in `Seconds`; a lease of 0 is not possible. */
 export interface SlotProfile {
@@ -69,6 +71,8 @@ export interface Profile {
   readonly runtime: string | null;
   /** What models may be made of; left out: anything that a publisher signed. */
   readonly formats?: readonly ModelFormat[];
+  /** Releases that are fetched from a web server; left out: https, with the usual authorities, as fast as it comes. */
+  readonly transfer?: TransferProfile;
   /** Longest time between two full passes over the bytes of every slot. */
   readonly maxDetectionSeconds: number;
   /** How often the controller asks for evidence. */
@@ -145,6 +149,7 @@ export const Profile: Shape<Profile> = v.strictObject({
       v.check((list) => new Set(list).size === list.length, 'names a format twice'),
     ),
   ),
+  transfer: v.exactOptional(transferShape),
   maxDetectionSeconds: v.pipe(uint(86_400), v.minValue(1)),
   attestEverySeconds: v.pipe(uint(86_400), v.minValue(1)),
   leaseSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),

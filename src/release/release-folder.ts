@@ -8,6 +8,9 @@ import { PASSPORT_FILE_BYTES } from './open.ts';
 export const MODEL_FOLDER = 'model';
 export const SIGNATURE_FILE = 'model.sig';
 export const PASSPORT_FILE = 'passport.json';
+/** Lets a device raise its floor; a release that raises none has none. */
+export const FLOOR_TOKEN_FILE = 'floor-token.json';
+export const FLOOR_TOKEN_BYTES = 4096;
 
 /** A statement of 64 MiB in base64 with its bundle. */
 export const SIGNATURE_FILE_BYTES: number = 96 * 1024 * 1024;

@@ -90,7 +90,7 @@ describe('a release comes', () => {
 });
 
 describe('a source is not taken', () => {
-  test.each(['https://example.org/r', 'releases/x', '', 'file:///tmp'])(
+  test.each(['ftp://example.org/r', 'releases/x', '', 'file:///tmp'])(
     'that is %j, and it is said what is',
     async (source) => {
       await using device = new Device(pool);
@@ -102,6 +102,7 @@ describe('a source is not taken', () => {
     await using device = new Device(pool);
     await expect(device.install(good.id, root)).rejects.toEqual(invalid('there is no release in'));
     await expect(device.install(good.id, null)).rejects.toEqual(invalid('inbox'));
+    await expect(device.install(good.id, 'https://example.org/r')).rejects.toEqual(invalid('incoming'));
     writeFileSync(join(root, 'file'), 'x');
     await expect(device.install(good.id, join(root, 'file'))).rejects.toEqual(invalid('there is no release in'));
   });
@@ -150,7 +151,7 @@ describe('what is copied', () => {
     const model = join(device.stateDir, 'source');
     writeTree(model, { 'a/f': 'x' });
     const bytes = Buffer.from('{}');
-    return stage({ places, id: good.id, model, files, sig: bytes, passport: bytes, token: null, step });
+    return stage({ places, id: good.id, model, files, sig: bytes, passport: bytes, token: null, own: false, step });
   };
 
   test('is what was listed, for nobody to write', async () => {

@@ -22,6 +22,8 @@ export const LEVELS: Readonly<Record<string, number>> = {
   verifier: 5,
   bus: 5,
   measure: 6,
+  // Fetches what a signed statement names; knows nothing of slots and trials.
+  transfer: 6.5,
   gate: 7,
   agent: 8,
   controller: 8,

@@ -87,6 +87,8 @@ describe('firmware profiles', () => {
     ['a format that may hold code', 'formats.0', 'formats', ['pickle']],
     ['a format twice', 'formats', 'formats', ['onnx', 'onnx']],
     ['no format at all', 'formats', 'formats', []],
+    ['a transfer that never ends', 'transfer.bytesPerSecond', 'transfer', { bytesPerSecond: 1 }],
+    ['a relative file of authorities', 'transfer.caFile', 'transfer', { caFile: 'ca.pem' }],
     ['an unknown field', 'extra', 'extra', 1],
     ['another version', 'v', 'v', 2],
   ])('refuses %s and names the field', (_title, field, path, value) => {
@@ -114,7 +116,9 @@ describe('firmware profiles', () => {
 
   it('has a schema with the same fields and limits as the code', async () => {
     const schema = JSON.parse(await readFile(new URL('profile.schema.json', folder), 'utf8')) as Schema;
-    expect(Object.keys(schema.properties).toSorted()).toEqual([...Object.keys(shipped), 'formats'].toSorted());
+    expect(Object.keys(schema.properties).toSorted()).toEqual(
+      [...Object.keys(shipped), 'formats', 'transfer'].toSorted(),
+    );
     expect(Object.keys(schema.properties['tpm']?.properties ?? {}).toSorted()).toEqual(
       Object.keys(shipped.tpm).toSorted(),
     );

@@ -1,0 +1,17 @@
+// Free space of a disk, asked before the first byte is written.
+import { statfs } from 'node:fs/promises';
+import { ReleaseError } from '../errors.ts';
+
+/** Left free on the disk: the journal must always be able to write. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+/** What a file takes beside its bytes: its inode and the rest of its last block. */
+export const FILE_OVERHEAD = 8192;
+
+/** Errors: ReleaseError DISK_FULL when `bytes`, files with their overhead, would not fit on the disk of `folder`. */
+export async function assertFree(folder: string, bytes: number): Promise<void> {
+  const needed = bytes + SPARE_BYTES;
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (needed <= free) return;
+  throw new ReleaseError('DISK_FULL', `${folder}: the release needs ${needed} bytes, ${free} are free`);
+}
