@@ -11,6 +11,7 @@ import { EXIT } from './exit.ts';
 import type { ConfigOptions } from './profile-config.ts';
 import { cleanText, outputOf } from './output.ts';
 import { profileLearnCommand } from './profile-learn.ts';
+import { profileNewCommand } from './profile-new.ts';
 
 /** What a device with this profile does, in sentences. */
 function summaryOf(profile: Profile, digest: string): string[] {
@@ -71,6 +72,7 @@ export function profileCommand(): Command {
       '\nExit code 1 for a fault. A risky choice is shown and allowed.\n\nExample:\n  touchstone profile check firmware-profiles/generic-linux.json',
     )
     .action(async (file: string, _options: unknown, self: Command) => check(file, self));
+  command.addCommand(profileNewCommand());
   command.addCommand(profileLearnCommand());
   command
     .command('config')
