@@ -8,6 +8,7 @@ import { Attester } from '../agent/attester.ts';
 import { authenticBy } from '../agent/authentic.ts';
 import { deviceTime } from '../agent/device-time.ts';
 import { checkHealth } from '../agent/health-check.ts';
+import { openFloor } from '../agent/floor-keeper.ts';
 import { lineLog } from '../agent/log.ts';
 import type { AgentLog } from '../agent/log.ts';
 import { machineNow } from '../agent/machine.ts';
@@ -178,6 +179,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     session,
     now,
     agentVersion: packageVersion(),
+    floor: await openFloor({ tpm, profile: profile.profile, trust: () => root.trust, stateDir: run.state, log }),
   });
   await gate.recover();
   const authentic = authenticBy(() => root.trust);

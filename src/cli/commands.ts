@@ -28,6 +28,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
   {
+    name: 'floor',
+    group: 'Setting up:',
+    summary: 'sign what moves the version floors in the TPMs of devices',
+    load: async () => (await import('./floor.ts')).floorCommand(),
+  },
+  {
     name: 'broker',
     group: 'Setting up:',
     summary: 'configure the MQTT broker of a fleet',

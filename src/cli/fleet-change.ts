@@ -148,7 +148,8 @@ export async function revoke(name: string, options: RevokeOptions, command: Comm
   await propose(
     options,
     async (now) => {
-      const all = [...now.root.keys, ...now.publishers, ...now.floor, ...now.operators, ...now.results];
+      const recovery = now.floorRecovery === undefined ? [] : [now.floorRecovery];
+      const all = [...now.root.keys, ...now.publishers, ...now.floor, ...recovery, ...now.operators, ...now.results];
       const ids = [...new Set(all.map((one) => one.id))].filter((id) => id.startsWith(name));
       const [id] = ids;
       if (!/^[0-9a-f]{8,64}$/.test(name) || id === undefined)

@@ -50,7 +50,8 @@ const day = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).to
 
 /** A heading and a line for each key. */
 export function rootLines(output: Output, root: RootStatement): string[] {
-  const all = [...root.root.keys, ...root.publishers, ...root.floor, ...root.operators, ...root.results];
+  const recovery = root.floorRecovery === undefined ? [] : [root.floorRecovery];
+  const all = [...root.root.keys, ...root.publishers, ...root.floor, ...recovery, ...root.operators, ...root.results];
   const ids = [...new Set([...all.map((one) => one.id), ...root.revoked.map((one) => one.id)])];
   const rows = ids.map((id) => {
     const gone = root.revoked.find((one) => one.id === id);

@@ -161,13 +161,9 @@ export function makeFleet(plan: FleetPlan): NewFleet {
   }
   const files = new Files(plan.dir);
   const roots = Array.from({ length: plan.rootKeys }, () => generateKey('p256').privateKey);
-  const [publisher, floor, operator, result, ca] = [0, 0, 0, 0, 0].map(() => generateKey('p256').privateKey) as [
-    Key,
-    Key,
-    Key,
-    Key,
-    Key,
-  ];
+  const [publisher, floor, recovery, operator, result, ca] = [0, 0, 0, 0, 0, 0].map(
+    () => generateKey('p256').privateKey,
+  ) as [Key, Key, Key, Key, Key, Key];
   const authority = { commonName: AUTHORITY_NAME, key: ca };
   const caPem = makeAuthority(AUTHORITY_NAME, ca, plan.now - DAY_MS, plan.now + CERTIFICATE_DAYS * DAY_MS);
   const fleet = fleetFile(plan, roots, caPem);
@@ -181,6 +177,7 @@ export function makeFleet(plan: FleetPlan): NewFleet {
     root: fleet.root,
     publishers: [{ ...named(publisher), modelIds: plan.modelIds }],
     floor: [named(floor)],
+    floorRecovery: named(recovery),
     operators: [named(operator)],
     results: [named(result)],
     enrolmentCaPem: caPem,
@@ -189,6 +186,7 @@ export function makeFleet(plan: FleetPlan): NewFleet {
   const envelope = signRoot(statement, roots.slice(0, plan.threshold));
   for (const [i, key] of roots.entries()) files.secret(`root/root-${i + 1}.key.pem`, key);
   files.secret('root/floor.key.pem', floor);
+  files.secret('root/floor-recovery.key.pem', recovery);
   files.secret('publisher/publisher.key.pem', publisher);
   files.write('publisher/publisher.pub.pem', publicPem(publisher), 0o644);
   files.secret(`controller/${STATE_FILES.resultKey}`, result);

@@ -13,6 +13,8 @@ export interface Floor {
    * error: only `read` tells what became of it.
    */
   raise(slot: string, securityVersion: number, token: Uint8Array | null): Promise<void>;
+  /** Why it would not raise now; empty: it would. Nothing is written. Absent: it is not known before. */
+  refusals?(slot: string, securityVersion: number, token: Uint8Array | null): Promise<readonly string[]>;
 }
 
 /** A device without floors in hardware: its journal is all there is, and its verdict says so. */

@@ -5,6 +5,7 @@ import type { SignedRelease } from '../release/open.ts';
 import { readSignedFiles } from '../release/release-folder.ts';
 import type { VerifiedRelease } from '../release/verified.ts';
 import type { SlotRow } from '../store/journal.ts';
+import { judgeFloorToken } from './floor-needed.ts';
 import { readFloorToken } from './floor-token.ts';
 import { floorNow, lowestVersion } from './floor.ts';
 import { judgeBytes, judgeFolder, judgeSigned, judgeStored } from './judge.ts';
@@ -96,6 +97,8 @@ export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): P
   const judged = await judgeSigned(parts, files, { ...asked, named: wanted.release });
   if (!judged.admitted) return judged;
   const { release } = judged;
+  const unraisable = await judgeFloorToken(parts, row, release, from);
+  if (unraisable !== null) return unraisable;
   const already = await judgeStored(parts, { ...asked, named: release.id });
   const brought =
     already === null

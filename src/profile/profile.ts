@@ -21,6 +21,8 @@ export interface SlotProfile {
   readonly required: boolean;
   readonly onFailure: 'stop' | 'last-good' | 'degraded';
   readonly onLeaseExpired: 'continue' | 'degraded' | 'stop';
+  /** Which of the eight floors in the TPM is this slot's; left out: none, and the journal is all there is. */
+  readonly floor?: number;
   /** How long a healthy release must have run before its trial is committed without a result; left out, or `never`: not at all. */
   readonly commitAfterSeconds?: number | 'never';
   /**
@@ -52,6 +54,9 @@ export interface ConfigProfile {
 export const MODEL_FORMATS = ['safetensors', 'onnx', 'tflite', 'gguf', 'openvino'] as const;
 export type ModelFormat = (typeof MODEL_FORMATS)[number];
 
+/** Longest step of one floor token where the profile says nothing. */
+export const DEFAULT_MAX_STEP = 16;
+
 export interface Profile {
   readonly v: 1;
   readonly id: string;
@@ -71,6 +76,8 @@ export interface Profile {
   readonly runtime: string | null;
   /** What models may be made of; left out: anything that a publisher signed. */
   readonly formats?: readonly ModelFormat[];
+  /** Longest step by which one token of the floor key may raise a floor; 16 where left out. */
+  readonly floorMaxStep?: number;
   /** Releases that are fetched from a web server; left out: https, with the usual authorities, as fast as it comes. */
   readonly transfer?: TransferProfile;
   /** Longest time between two full passes over the bytes of every slot. */
@@ -99,6 +106,10 @@ const argv = v.pipe(
   v.check((list) => list[0]?.startsWith('/') === true, 'the program must be an absolute path'),
 );
 
+const distinctFloors = (slots: readonly { floor?: number }[]): boolean => {
+  const floors = slots.flatMap(({ floor }) => floor ?? []);
+  return new Set(floors).size === floors.length;
+};
 const distinctNames = (slots: readonly { name: string }[]): boolean =>
   new Set(slots.map((s) => s.name)).size === slots.length;
 
@@ -128,6 +139,7 @@ export const Profile: Shape<Profile> = v.strictObject({
         required: v.boolean(),
         onFailure: v.picklist(['stop', 'last-good', 'degraded']),
         onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
+        floor: v.exactOptional(uint(7)),
         runtimeCommand: v.exactOptional(argv),
         healthCommand: v.exactOptional(argv),
         healthSeconds: v.exactOptional(v.pipe(uint(3600), v.minValue(1))),
@@ -140,8 +152,10 @@ export const Profile: Shape<Profile> = v.strictObject({
     v.minLength(1),
     v.maxLength(32),
     v.check((slots) => distinctNames(slots), 'two slots have the same name'),
+    v.check((slots) => distinctFloors(slots), 'two slots have the same floor'),
   ),
   runtime: v.nullable(text(4096)),
+  floorMaxStep: v.exactOptional(v.pipe(uint(1_000_000), v.minValue(1))),
   formats: v.exactOptional(
     v.pipe(
       v.array(v.picklist(MODEL_FORMATS)),

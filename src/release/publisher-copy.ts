@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { ReleaseError } from '../errors.ts';
 import { fsyncDir, removeTree, TEMPORARY_PREFIX, writeFileDurably } from '../files/durable.ts';
 import type { TreeFile } from '../files/tree.ts';
-import { MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from './release-folder.ts';
+import { FLOOR_TOKEN_FILE, MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from './release-folder.ts';
 
 const BLOCK = 1024 * 1024;
 /** Files copied at once: enough that their flushes to the disk are one, few enough for the memory of a small machine. */
@@ -110,6 +110,8 @@ async function assertSpace(folder: string, files: readonly TreeFile[]): Promise<
 export interface SignedFiles {
   readonly signature: Uint8Array;
   readonly passport: Uint8Array;
+  /** The floor token that came with it. */
+  readonly token?: Uint8Array;
 }
 
 export interface ReleaseSource {
@@ -142,6 +144,7 @@ export async function makeReleaseFolder<T extends SignedFiles>(
     const signed = await seal(join(work, MODEL_FOLDER));
     await writeFileDurably(join(work, SIGNATURE_FILE), signed.signature, 0o644);
     await writeFileDurably(join(work, PASSPORT_FILE), signed.passport, 0o644);
+    if (signed.token !== undefined) await writeFileDurably(join(work, FLOOR_TOKEN_FILE), signed.token, 0o644);
     options.signal?.throwIfAborted();
     if (options.replace === true && (await exists(target))) await rename(target, aside);
     await rename(work, target);

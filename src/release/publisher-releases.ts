@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ReleaseError } from '../errors.ts';
+import { writeFileDurably } from '../files/durable.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
 import { toFinding } from './judgement.ts';
@@ -10,7 +11,7 @@ import { keyTableOf, openRelease } from './open.ts';
 import type { OpenedRelease, SignedRelease } from './open.ts';
 import { makeReleaseFolder } from './publisher-copy.ts';
 import type { CopyOptions } from './publisher-copy.ts';
-import { MODEL_FOLDER, readSignedFiles } from './release-folder.ts';
+import { FLOOR_TOKEN_BYTES, FLOOR_TOKEN_FILE, MODEL_FOLDER, readBounded, readSignedFiles } from './release-folder.ts';
 import type { Trust } from './root.ts';
 import { verifyModelFolder } from './verified.ts';
 
@@ -64,6 +65,7 @@ export async function addRelease(plan: AddPlan): Promise<Added> {
   }
   if (!opened.ok || findings.length > 0) return { ok: false, findings };
   const { release } = opened;
+  const token = await readBounded(join(from, FLOOR_TOKEN_FILE), FLOOR_TOKEN_BYTES);
   const { sig, passport } = signed;
   if (sig === null || passport === null) throw new TypeError('an opened release without its files');
   const model = await listModel(join(from, MODEL_FOLDER), () => false, signal);
@@ -73,13 +75,17 @@ export async function addRelease(plan: AddPlan): Promise<Added> {
   if (!asItCame.ok) return asItCame;
   const folder = join(releases, release.id);
   const whole = await isWhole(folder, release, plan);
-  if (whole === true) return { ok: true, release, folder, state: 'present' };
+  if (whole === true) {
+    // A token made later: the release keeps its id, and what lets a device take it goes on.
+    if (token !== null) await writeFileDurably(join(folder, FLOOR_TOKEN_FILE), token, 0o644);
+    return { ok: true, release, folder, state: 'present' };
+  }
   // Made beside the folder of releases, where nobody looks for one.
   const options = { ...plan, replace: whole === false, workIn: dirname(releases) };
   await makeReleaseFolder(folder, model, options, async (copied) => {
     const copy = await verifyModelFolder(copied, release, pool, signal === undefined ? {} : { signal });
     if (!copy.ok) throw new ReleaseError('RELEASE_INVALID', `${from} changed while it was copied`);
-    return { signature: sig, passport };
+    return { signature: sig, passport, ...(token === null ? {} : { token }) };
   });
   return { ok: true, release, folder, state: whole === false ? 'repaired' : 'added' };
 }

@@ -74,6 +74,7 @@ export function rolesOf(root: RootStatement, id: string): string[] {
     ...(isIn(root.root.keys) ? ['root'] : []),
     ...(modelIds.length > 0 ? [`publisher of ${modelIds.join(', ')}`] : []),
     ...(isIn(root.floor) ? ['floor'] : []),
+    ...(root.floorRecovery?.id === id ? ['floor recovery'] : []),
     ...(isIn(root.operators) ? ['operator'] : []),
     ...(isIn(root.results) ? ['result'] : []),
   ];

@@ -20,6 +20,7 @@ const FIELDS: Readonly<Record<Exclude<keyof RootStatement, 'v' | 'crit'>, true>>
   publishers: true,
   releaseThresholds: true,
   floor: true,
+  floorRecovery: true,
   operators: true,
   results: true,
   enrolmentCaPem: true,
@@ -89,7 +90,14 @@ export const LINK_CHECKS: readonly Check<LinkFacts>[] = [
   {
     rule: 'root-malformed',
     judge: ({ root }) => {
-      const all = [...root.root.keys, ...root.publishers, ...root.floor, ...root.operators, ...root.results];
+      const all = [
+        ...root.root.keys,
+        ...root.publishers,
+        ...root.floor,
+        ...root.operators,
+        ...root.results,
+        ...(root.floorRecovery === undefined ? [] : [root.floorRecovery]),
+      ];
       const imported = orFault('root-malformed', 'key table', () => importKeys(all));
       return 'fault' in imported ? [imported.fault] : [];
     },

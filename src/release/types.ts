@@ -86,7 +86,10 @@ export interface RootStatement {
   readonly publishers: readonly (RootKey & { readonly modelIds: readonly string[] })[];
   /** Model ids whose passports need several publishers' signatures; one is enough for all others. Critical where it is there. */
   readonly releaseThresholds?: readonly { readonly modelId: string; readonly threshold: number }[];
+  /** Raise floors. The first one is part of what every TPM holds, and stays the first. */
   readonly floor: readonly RootKey[];
+  /** Writes the floors of one device anew, and raises one without the bound of a step; never replaced, for the same reason. */
+  readonly floorRecovery?: RootKey;
   readonly operators: readonly RootKey[];
   readonly results: readonly RootKey[];
   readonly enrolmentCaPem: string;
@@ -155,6 +158,7 @@ export const rootStatementShape: Shape<RootStatement> = v.object({
     v.pipe(v.array(v.object({ modelId: text(128), threshold: v.pipe(uint(16), v.minValue(1)) })), v.maxLength(256)),
   ),
   floor: keys,
+  floorRecovery: v.exactOptional(key),
   operators: keys,
   results: keys,
   enrolmentCaPem: v.pipe(v.string(), v.maxLength(16_384)),

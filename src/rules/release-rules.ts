@@ -152,6 +152,12 @@ export const RELEASE_RULES = {
     atlas: 'AML.T0010.003',
     sai: 'upgrade',
   },
+  'release-floor-token': {
+    demands: 'A release above the version floor in the TPM brings a token that raises that floor to it.',
+    now: 'Ask the holder of the floor key for a token: touchstone floor token. If nobody meant to raise it, do not install this.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
   'release-withdrawn': {
     demands: 'A release that its publisher or the fleet root withdrew is not installed any more.',
     now: 'Choose another release; this one was found to be bad.',

@@ -29,7 +29,14 @@ function faultsOf(changes: Readonly<Record<string, unknown>>): ProfileFault[] {
 }
 
 /** What a profile may say of a slot and leave out. */
-const OPTIONAL_OF_SLOT = ['commitAfterSeconds', 'runtimeCommand', 'healthCommand', 'healthSeconds', 'healthUser'];
+const OPTIONAL_OF_SLOT = [
+  'floor',
+  'commitAfterSeconds',
+  'runtimeCommand',
+  'healthCommand',
+  'healthSeconds',
+  'healthUser',
+];
 
 describe('firmware profiles', () => {
   it('takes every profile that is shipped', async () => {
@@ -117,7 +124,7 @@ describe('firmware profiles', () => {
   it('has a schema with the same fields and limits as the code', async () => {
     const schema = JSON.parse(await readFile(new URL('profile.schema.json', folder), 'utf8')) as Schema;
     expect(Object.keys(schema.properties).toSorted()).toEqual(
-      [...Object.keys(shipped), 'formats', 'transfer'].toSorted(),
+      [...Object.keys(shipped), 'floorMaxStep', 'formats', 'transfer'].toSorted(),
     );
     expect(Object.keys(schema.properties['tpm']?.properties ?? {}).toSorted()).toEqual(
       Object.keys(shipped.tpm).toSorted(),

@@ -4,7 +4,7 @@ import type { DeviceTpm } from '../device-tpm.ts';
 import type { Quote } from '../port.ts';
 import type { FloorDefinition } from './definition.ts';
 import { defineFloorIndices, writeFirstFloors, type FirstWriteOutcome, type FirstWriteToken } from './provision.ts';
-import { raiseFloor, type RaiseOutcome, type RaiseToken } from './raise.ts';
+import { raiseFloor, raiseRefusals, type RaiseOutcome, type RaiseRefusal, type RaiseToken } from './raise.ts';
 import { readFloors, type FloorState } from './state.ts';
 
 /** Errors of every method: TpmError. Judgements are values. */
@@ -24,6 +24,14 @@ export class VersionFloors {
   /** Through a session salted by the EK: what somebody on the bus changes is an error, never another floor. */
   read(): Promise<FloorState> {
     return this.#device.withParts(async (parts) => readFloors(parts, this.#definition));
+  }
+
+  /** What of a token would be refused now. */
+  async refusals(token: RaiseToken): Promise<readonly RaiseRefusal[]> {
+    const state = await this.read();
+    const floor = state.state === 'set' ? state.values[token.slot] : undefined;
+    if (floor === undefined) return ['no-floors'];
+    return raiseRefusals({ definition: this.#definition, token, floor, maxStep: this.#maxStep });
   }
 
   /** See raiseFloor. */

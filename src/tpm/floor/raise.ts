@@ -47,6 +47,11 @@ export type RaiseOutcome =
       readonly tpm: string | null;
     };
 
+/** What of a token would be refused at this floor, before any TPM is asked. */
+export function raiseRefusals(facts: RaiseFacts): RaiseRefusal[] {
+  return Object.entries(RAISE_CHECKS).flatMap(([name, passes]) => (passes(facts) ? [] : [name as RaiseRefusal]));
+}
+
 /** Writes, and gives the TPM's refusal as a value. */
 async function tryWrite(parts: TpmParts, definition: FloorDefinition, token: RaiseToken): Promise<string | null> {
   try {
@@ -72,8 +77,7 @@ export async function raiseFloor(
   const before = await readFloors(parts, definition);
   const floor = before.state === 'set' ? before.values[token.slot] : undefined;
   if (floor === undefined) return { raised: false, why: ['no-floors'], state: before, tpm: null };
-  const facts = { definition, token, floor, maxStep };
-  const why = Object.entries(RAISE_CHECKS).flatMap(([name, passes]) => (passes(facts) ? [] : [name as RaiseRefusal]));
+  const why = raiseRefusals({ definition, token, floor, maxStep });
   if (why.length > 0) return { raised: false, why, state: before, tpm: null };
   const tpm = floor === token.to ? null : await tryWrite(parts, definition, token);
   const after = await readFloors(parts, definition);

@@ -1,0 +1,116 @@
+// Version floors in the TPM, on the real parts: given once, raised by tokens alone, and what is below is never loaded again.
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeModelFolder } from '../../src/demo/model-folder.ts';
+import { SLOT, Theatre } from '../../src/demo/theatre.ts';
+import { Stage } from '../../src/testing/stage.ts';
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const HARD = { timeout: 180_000 };
+
+let stage: Stage;
+let theatre: Theatre;
+
+const signedBy = (key: string): string[] => [
+  '--fleet',
+  stage.path('fleet/device'),
+  '--key',
+  stage.path('fleet/root', key),
+];
+
+async function release(name: string, securityVersion: number): Promise<string> {
+  await makeModelFolder(stage.path('models', name), { seed: name, version: '1.0.0', weights: null });
+  const id = await theatre.makeRelease(name, { version: `1.0.${name}`, securityVersion });
+  await theatre.addRelease(name);
+  return id;
+}
+
+async function token(name: string, ...more: string[]): Promise<void> {
+  const file = stage.path('releases', name, 'floor-token.json');
+  await rm(file, { force: true });
+  const order = ['--release', stage.path('releases', name), '--profile', theatre.profile, '--slot', SLOT];
+  await theatre.must('floor', 'token', ...order, ...signedBy('floor.key.pem'), ...more);
+  await theatre.addRelease(name);
+}
+
+/** A disk as it is, but for sockets, which are on no disk. */
+async function image(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith('.sock') });
+}
+
+/** The first-write or recovery token of this device, and the start that takes it. */
+async function give(command: 'first-token' | 'recover', ...more: string[]): Promise<void> {
+  const request = `${theatre.deviceState}/floor-request.json`;
+  const out = ['--out', `${theatre.deviceState}/floor-first-token.json`];
+  await theatre.must('floor', command, request, ...out, ...signedBy('floor-recovery.key.pem'), ...more);
+  await theatre.cutPower();
+  await theatre.powerOn();
+  await theatre.agent.says(/the version floors are set/);
+}
+
+beforeAll(async () => {
+  stage = await Stage.open();
+  theatre = await Theatre.open(stage, main);
+  await mkdir(stage.path('models'), { recursive: true });
+  await theatre.makeFleet();
+  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as { slots: object[] };
+  const text = JSON.stringify({
+    ...profile,
+    floorMaxStep: 4,
+    slots: profile.slots.map((slot) => ({ ...slot, floor: 2 })),
+  });
+  for (const file of [theatre.profile, stage.path('fleet/controller/profiles/demo.json')]) await writeFile(file, text);
+  await theatre.startBroker();
+  await theatre.startController();
+  await theatre.powerOn();
+  await theatre.agent.says(/the version floors are unwritten: nothing can be loaded/);
+  await give('first-token');
+  await theatre.controller.says(/asks to enrol/);
+  await theatre.must('device', 'approve', theatre.deviceId, '--state', theatre.controllerState);
+  await theatre.agent.says(/answering challenges/);
+}, 120_000);
+afterAll(async () => {
+  await stage[Symbol.asyncDispose]();
+});
+
+test(
+  'a floor rises only with a release that brings its token, and an older disk brings nothing below it back',
+  HARD,
+  async () => {
+    const one = await release('1', 1);
+    const without = await theatre.upgrade(one);
+    expect([without.code, without.stdout]).toEqual([1, expect.stringContaining('release-floor-token')]);
+    expect(without.stdout).toContain('no-token');
+    await token('1');
+    expect((await theatre.upgrade(one)).code).toBe(0);
+    await theatre.agent.says(/the version floor of slot detector is 1/);
+
+    await theatre.cutPower();
+    await image(theatre.deviceState, stage.path('yesterday'));
+    await theatre.powerOn();
+    const two = await release('2', 2);
+    await token('2');
+    expect((await theatre.upgrade(two)).code).toBe(0);
+    await theatre.agent.says(/the version floor of slot detector is 2/);
+
+    // Whoever stole the publisher's key signs as high as there is; a token of the floor key with a long step helps him no further.
+    const evil = await release('evil', Number.MAX_SAFE_INTEGER);
+    expect((await theatre.upgrade(evil)).stdout).toContain('release-floor-token');
+    await token('evil', '--max-step', '1000000');
+    const far = await theatre.upgrade(evil);
+    expect([far.code, far.stdout]).toEqual([1, expect.stringContaining('step-above-limit, floor-too-far')]);
+
+    // Yesterday's disk under today's TPM.
+    await theatre.cutPower();
+    await rm(theatre.deviceState, { recursive: true });
+    await image(stage.path('yesterday'), theatre.deviceState);
+    await theatre.powerOn();
+    await theatre.agent.says(/answering challenges/);
+    expect((await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code).toBe(1);
+    const seen = await theatre.until('nothing is loaded', ({ slots }) => slots.every((slot) => slot.release === null));
+    expect(seen.verdict?.findings.map((finding) => finding.rule)).toContain('slot-empty');
+    expect((await theatre.upgrade(one)).stdout).toContain('release-older');
+    expect((await theatre.upgrade(two)).code).toBe(0);
+    expect((await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code).toBe(0);
+  },
+);
