@@ -44,7 +44,8 @@ export interface ReleaseParts extends FetchParts {
 }
 
 /** `refused`: by `judge`. */
-export type Fetched = { readonly at: 'here' | 'refused' } | { readonly at: 'wrong'; readonly fault: ReleaseFault };
+export type Fetched =
+  { readonly at: 'here' } | { readonly at: 'refused' } | { readonly at: 'wrong'; readonly fault: ReleaseFault };
 
 /** A small file as a whole; null where there is none. Errors: ReleaseError TRANSFER_…. */
 async function fetchSmall(parts: FetchParts, url: URL, max: number): Promise<Buffer | null> {
