@@ -71,6 +71,8 @@ export class Agent {
   readonly #broken = new AbortController();
   #phase: Phase = { at: 'starting' };
   #leaseEnd = new AbortController();
+  #sent: Promise<void> = Promise.resolve();
+  #hinting = false;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -276,8 +278,24 @@ export class Agent {
     const held = this.#challenges.take();
     if (held === null) return;
     const made = await this.#parts.attester.answer(held);
-    for (const part of made.logParts) await bus.publish(this.#up('log'), part);
-    await bus.publish(this.#up('evidence'), made.message);
+    this.#send(async () => {
+      for (const part of made.logParts) await bus.publish(this.#up('log'), part);
+      await bus.publish(this.#up('evidence'), made.message);
+    });
+  }
+
+  /** In order, and beside the mailbox: a broker that stands still must not keep us from measuring. */
+  #send(publish: () => Promise<void>): void {
+    const sent = this.#sent;
+    const send = async (): Promise<void> => {
+      await sent;
+      try {
+        await publish();
+      } catch (error) {
+        this.#failed(error);
+      }
+    };
+    this.#sent = send();
   }
 
   #up(kind: 'evidence' | 'log' | 'status' | 'enrol'): string {
@@ -290,9 +308,15 @@ export class Agent {
 
   /** Tells the controller that we are there and what we would like; it may be lost. */
   async #hint(wants: StatusHint['wants']): Promise<void> {
-    const phase = this.#phase;
-    if (phase.at === 'serving' && phase.bus.connected) {
-      await phase.bus.publish(this.#up('status'), this.#status(true, wants));
-    }
+    // One that waits says what another would.
+    if (this.#hinting) return;
+    this.#hinting = true;
+    this.#send(async () => {
+      this.#hinting = false;
+      const phase = this.#phase;
+      if (phase.at === 'serving' && phase.bus.connected) {
+        await phase.bus.publish(this.#up('status'), this.#status(true, wants));
+      }
+    });
   }
 }

@@ -6,6 +6,7 @@ import { chown, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { closeOnExec } from '../../native/close-on-exec.ts';
 import type { RunAs } from '../profile/profile.ts';
 
 /** What is kept of each stream; the rest is read and thrown away. */
@@ -22,6 +23,8 @@ export interface ProgramOptions {
   readonly runAs: RunAs | null;
   /** It and everything it started in its process group is killed then, ms. */
   readonly timeoutMs: number;
+  /** Runs `work` while no library opens anything: what it would open just then could not be kept from the program. */
+  alone<T>(work: () => T): Promise<T>;
 }
 
 export interface Ended {
@@ -77,20 +80,24 @@ export class BoundedProgram implements AsyncDisposable {
   }
 
   /** Starts it in a folder of its own, which is gone afterwards. What cannot be started ends at once. */
-  static async start({ argv, env, runAs, timeoutMs }: ProgramOptions): Promise<BoundedProgram> {
+  static async start(options: ProgramOptions): Promise<BoundedProgram> {
+    const { argv, env, runAs, timeoutMs } = options;
     const [command, ...args] = argv;
     if (command === undefined) throw new RangeError('a program has a name');
     const folder = await mkdtemp(join(tmpdir(), 'touchstone-health-'));
     if (runAs !== null) await chown(folder, runAs.uid, runAs.gid);
-    const child = spawn(command, args, {
-      cwd: folder,
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8', HOME: folder, TMPDIR: folder, ...env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // A group of its own: what it starts ends with it.
-      detached: true,
-      ...(runAs === null ? {} : { uid: runAs.uid, gid: runAs.gid }),
+    return options.alone(() => {
+      closeOnExec();
+      const child = spawn(command, args, {
+        cwd: folder,
+        env: { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8', HOME: folder, TMPDIR: folder, ...env },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        // A group of its own: what it starts ends with it.
+        detached: true,
+        ...(runAs === null ? {} : { uid: runAs.uid, gid: runAs.gid }),
+      });
+      return new BoundedProgram(child, folder, timeoutMs);
     });
-    return new BoundedProgram(child, folder, timeoutMs);
   }
 
   #take(text: string): void {

@@ -18,6 +18,8 @@ export interface HealthParts {
   readonly stateDir: string;
   /** ms of the process's clock. */
   monotonic(): number;
+  /** Runs `work` while nothing talks to the TPM. */
+  alone<T>(work: () => T): Promise<T>;
 }
 
 /** How a program ended, for people. */
@@ -44,7 +46,13 @@ class Check {
   async #start(argv: readonly string[]): Promise<BoundedProgram> {
     const env = { TOUCHSTONE_SLOT: this.#slot.name, TOUCHSTONE_MODEL: this.#model };
     const timeoutMs = Math.max(1, this.#until - this.#parts.monotonic());
-    return BoundedProgram.start({ argv, env, runAs: this.#slot.healthUser ?? null, timeoutMs });
+    return BoundedProgram.start({
+      argv,
+      env,
+      runAs: this.#slot.healthUser ?? null,
+      timeoutMs,
+      alone: async (work) => this.#parts.alone(work),
+    });
   }
 
   /** The golden cases. Null: all as they should be. */

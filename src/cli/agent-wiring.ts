@@ -203,7 +203,11 @@ export async function runAgent(run: AgentRun): Promise<void> {
     log,
     stateDir: run.state,
     check: async (slot, release) =>
-      checkHealth(slot, release, { stateDir: run.state, monotonic: () => systemClock.monotonic() }),
+      checkHealth(slot, release, {
+        stateDir: run.state,
+        monotonic: () => systemClock.monotonic(),
+        alone: async (work) => tpm.withParts(async () => work()),
+      }),
     soon: (work) => {
       agent.soon(work);
     },

@@ -21,6 +21,7 @@ export interface ShownDevice {
     readonly slot: string;
     readonly release: string | null;
     readonly version: string | null;
+    readonly state: string;
   }[];
 }
 

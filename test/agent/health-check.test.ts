@@ -1,7 +1,8 @@
 // A release's health: each way to fail has its rule and its reason, and no program that is run for it gets away with anything.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import koffi from 'koffi';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { checkHealth } from '../../src/agent/health-check.ts';
 import { differsAt, readHealthPlan } from '../../src/agent/health-plan.ts';
@@ -39,7 +40,7 @@ async function check(
   writeFileSync(join(model, 'health.json'), typeof plan === 'string' ? plan : JSON.stringify(plan));
   const files = [{ path: 'health.json' }];
   const release = { id: ID, passport, statement: { files } } as unknown as SignedRelease;
-  const parts = { stateDir: root, monotonic: () => performance.now() };
+  const parts = { stateDir: root, monotonic: () => performance.now(), alone: async <T>(work: () => T) => work() };
   return checkHealth({ ...slotProfile(), ...slot }, release, parts);
 }
 
@@ -132,6 +133,21 @@ describe('the operator’s command', () => {
       none,
     );
     expect(seen).toBeNull();
+  });
+
+  test('inherits nothing that a library of the agent has open', async () => {
+    // What the TPM's library does: a descriptor that programs inherit.
+    const opened = openSync('/dev/null', 'r');
+    koffi.load('libc.so.6').func('int fcntl(int fd, int cmd, int arg)')(opened, 2, 0);
+    const reason = await check(
+      '{}',
+      { healthCommand: ['/bin/sh', '-c', 'ls /proc/self/fd | tr "\\n" " " >&2; exit 1'] },
+      none,
+    );
+    closeSync(opened);
+    // 3 is the folder that ls reads.
+    expect(reason?.detail).toContain('exit code 1: 0 1 2 3');
+    expect(reason?.detail).not.toContain('4');
   });
 
   test('is asked only after the golden cases', async () => {
