@@ -52,7 +52,14 @@ async function answersFrom(id: string, options: NewOptions, ask: Ask): Promise<N
   const list = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
   const models = async (): Promise<string[]> =>
     list(await ask('Which models will it run? (ids)', NEW_PROFILE.modelIds.join(' ')));
-  const offline = async (): Promise<number> => duration(await ask('How long may it be without its controller?', '4h'));
+  const offline = async (): Promise<number> => {
+    try {
+      return duration(await ask('How long may it be without its controller?', '4h'));
+    } catch (error) {
+      if (error instanceof InvalidArgumentError) throw new TouchstoneError('USAGE', error.message);
+      throw error;
+    }
+  };
   const runtime = async (): Promise<string> =>
     ask('Where is its inference runtime? (absolute path; empty: it is not measured)', '');
   const formats = async (): Promise<string[]> =>

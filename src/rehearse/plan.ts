@@ -47,6 +47,11 @@ export async function playable(
   const hasConfigs = profile.slots.some((slot) => slot.configs.length > 0);
   if (hasConfigs && root === null)
     notes.push('configs are those of this machine: give --root for those of a firmware image');
+  // One release fills one slot: that the others are empty here says nothing against it.
+  const alone = profile.slots.length === 1;
+  if (!alone && profile.slots.some((slot) => slot.required)) {
+    notes.push('the slots that the release is not for are empty here, and that is not held against the device');
+  }
   const slots: SlotProfile[] = [];
   for (const { healthUser, ...slot } of profile.slots) {
     const configs = slot.configs.map((config) => ({ ...config, path: inRoot(config.path) }));
@@ -62,7 +67,7 @@ export async function playable(
     const keepsUser = healthUser !== undefined && process.getuid?.() === 0;
     if (healthUser !== undefined && !keepsUser)
       notes.push(`health checks of slot ${slot.name} run as this user, not as ${healthUser.uid}`);
-    slots.push({ ...commands, configs, ...(keepsUser ? { healthUser } : {}) });
+    slots.push({ ...commands, configs, required: slot.required && alone, ...(keepsUser ? { healthUser } : {}) });
   }
   const edited: Profile = { ...profile, runtime, slots };
   if (isDeepStrictEqual(edited, profile)) return { loaded: original, bytes, notes };

@@ -45,6 +45,19 @@ describe('the profile as it is played', () => {
     expect(played.notes).toEqual([]);
   });
 
+  test('holds it against nobody that the slots of other releases are empty, and says so', async () => {
+    const { bytes, loaded: original } = loaded(two);
+    const played = await playable(original, bytes, null);
+    expect(played.loaded.profile.slots.map((slot) => slot.required)).toEqual([false, false]);
+    expect(played.notes).toEqual([expect.stringContaining('empty')]);
+  });
+
+  test('says that a health check fails whose program is not on this machine', async () => {
+    const slots = [{ ...detector, runtimeCommand: ['/opt/not-there/run'] }];
+    const { bytes, loaded: original } = loaded({ ...TEST_PROFILE, slots });
+    expect((await playable(original, bytes, null)).notes).toEqual([expect.stringContaining('/opt/not-there/run')]);
+  });
+
   test('takes no root that would become part of a pattern', async () => {
     const { bytes, loaded: original } = loaded(TEST_PROFILE);
     await expect(playable(original, bytes, '/image*')).rejects.toMatchObject({ code: 'USAGE' });
