@@ -4,9 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fromHex, toHex } from '../../src/bytes/text.ts';
-import { downTopic, upTopic } from '../../src/bus/bus.ts';
-import type { Bus } from '../../src/bus/bus.ts';
-import { connectMqttBus } from '../../src/bus/mqtt-bus.ts';
+import { CLIENT_ID_PREFIX, downTopic, upTopic } from '../../src/bus/bus.ts';
 import { loadSettings, policyOf } from '../../src/controller/settings.ts';
 import type { Settings } from '../../src/controller/settings.ts';
 import { openSqliteRegistry } from '../../src/controller/sqlite-registry.ts';
@@ -17,6 +15,7 @@ import { signStatement } from '../../src/protocol/statement.ts';
 import type { Epoch } from '../../src/tpm/port.ts';
 import type { TestFleet, TestRelease } from '../support/fleet.ts';
 import { SoftDevice } from '../support/soft-device.ts';
+import { LoadClient } from './load-client.ts';
 import { fleetAt } from './load-messages.ts';
 import type { FromDevices, RoundDone, ToDevices } from './load-messages.ts';
 
@@ -28,7 +27,7 @@ interface Member {
   generation: number;
   epoch: Epoch | null;
   seq: number;
-  bus: Bus | null;
+  client: LoadClient | null;
   /** What it will send in this round, oldest first. */
   ready: Buffer[];
   /** Digest of what it sent last, hex. */
@@ -74,7 +73,7 @@ async function make(fleet: TestFleet, count: number): Promise<World> {
     await registry.addDevice({ id, label: null, profile, tier: 'hardware' }, enrolment);
     const signed = signStatement('endorsement', endorsement, settings.resultKey);
     await registry.setState(id, ['pending'], 'approved', signed);
-    members.push({ device, generation: 0, epoch: null, seq: 0, bus: null, ready: [], sent: '' });
+    members.push({ device, generation: 0, epoch: null, seq: 0, client: null, ready: [], sent: '' });
   }
   for (const member of members) {
     const row = await registry.device(member.device.id);
@@ -121,20 +120,20 @@ function takeResult(member: Member, payload: Buffer): void {
 async function connect({ fleet, members }: World): Promise<void> {
   const open = async (member: Member): Promise<void> => {
     const { id } = member.device;
-    const options = { url: fleet.url, caPem: fleet.caPem, ...fleet.clientCertificate(id), clientId: id };
-    member.bus = await connectMqttBus(options);
-    await member.bus.subscribe(downTopic(id, 'result'), ({ payload }) => {
+    const clientId = `${CLIENT_ID_PREFIX}${id}`;
+    const options = { url: fleet.url, caPem: fleet.caPem, ...fleet.clientCertificate(id), clientId };
+    member.client = await LoadClient.open(options, downTopic(id, 'result'), (payload) => {
       takeResult(member, payload);
     });
   };
   for (let i = 0; i < members.length; i += 20) await Promise.all(members.slice(i, i + 20).map(open));
 }
 
-async function send(member: Member): Promise<void> {
+function send(member: Member): void {
   const message = member.ready.shift();
   if (message === undefined) throw new TypeError('a device that has nothing left to send was chosen');
   member.sent = toHex(sha256(message));
-  await member.bus?.publish(upTopic(member.device.id, 'evidence'), message);
+  member.client?.publish(upTopic(member.device.id, 'evidence'), message);
 }
 
 async function round(of: World, times: number, atOnce: number): Promise<RoundDone> {
@@ -147,11 +146,12 @@ async function round(of: World, times: number, atOnce: number): Promise<RoundDon
   // Whoever waited longest sends next; a device sends again only after its result.
   const resting = [...of.members];
   let [results, affirming] = [0, 0];
+  const before = process.cpuUsage();
   const start = process.hrtime.bigint();
-  await new Promise<void>((resolve, reject) => {
+  await new Promise<void>((resolve) => {
     const next = (): void => {
       const member = resting.shift();
-      if (member !== undefined) send(member).catch(reject);
+      if (member !== undefined) send(member);
     };
     onResult = (member, good) => {
       results += 1;
@@ -163,7 +163,8 @@ async function round(of: World, times: number, atOnce: number): Promise<RoundDon
     for (let i = 0; i < Math.min(atOnce, of.members.length); i++) next();
   });
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  return { done: 'round', results, affirming, seconds, bytes };
+  const { user, system } = process.cpuUsage(before);
+  return { done: 'round', results, affirming, seconds, cpu: (user + system) / 1e6, bytes };
 }
 
 async function answer(message: ToDevices): Promise<FromDevices> {

@@ -33,6 +33,8 @@ export interface RoundDone {
   readonly results: number;
   readonly affirming: number;
   readonly seconds: number;
+  /** CPU seconds that the devices used meanwhile. */
+  readonly cpu: number;
   /** Of one evidence message. */
   readonly bytes: number;
 }

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 
-const text = (value: string): Buffer => {
+/** A string as MQTT writes it: its length in two bytes, and its UTF-8. */
+export const mqttText = (value: string): Buffer => {
   const bytes = Buffer.from(value);
   const length = Buffer.alloc(2);
   length.writeUInt16BE(bytes.length);
@@ -19,17 +20,19 @@ function varint(value: number): Buffer {
   }
 }
 
-const packet = (head: number, body: Buffer): Buffer => Buffer.concat([Buffer.from([head]), varint(body.length), body]);
+/** A packet (2.1): type and flags, length, and the rest. */
+export const packet = (head: number, body: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([head]), varint(body.length), body]);
 
 /** CONNECT (MQTT 5, 3.1): clean start, keep alive in seconds, no properties. */
 export function connectPacket(clientId: string, keepAlive = 60): Buffer {
-  const variable = Buffer.concat([text('MQTT'), Buffer.from([5, 0x02, keepAlive >> 8, keepAlive & 255, 0])]);
-  return packet(0x10, Buffer.concat([variable, text(clientId)]));
+  const variable = Buffer.concat([mqttText('MQTT'), Buffer.from([5, 0x02, keepAlive >> 8, keepAlive & 255, 0])]);
+  return packet(0x10, Buffer.concat([variable, mqttText(clientId)]));
 }
 
 /** PUBLISH with QoS 0 (3.3). */
 export function publishPacket(topic: string, payload: Uint8Array, retain = false): Buffer {
-  return packet(retain ? 0x31 : 0x30, Buffer.concat([text(topic), Buffer.from([0]), payload]));
+  return packet(retain ? 0x31 : 0x30, Buffer.concat([mqttText(topic), Buffer.from([0]), payload]));
 }
 
 /** A TLS connection, on which nothing was said yet. */
