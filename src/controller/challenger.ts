@@ -81,8 +81,7 @@ export class Challenger {
 
   #seal(known: Known, { pcrs, policy }: ProfileTerms): Buffer {
     const { settings, clock } = this.#parts;
-    const key = settings.challengeKeys.get(settings.challengeKid);
-    if (key === undefined) throw new TypeError('the challenge key is among the challenge keys');
+    const { kid, key } = settings.challenge;
     const base = this.#whole.has(known.id) ? null : known.row.log;
     return sealChallenge(
       {
@@ -97,7 +96,7 @@ export class Challenger {
         epoch: base?.epoch ?? null,
         afterSeq: base?.seq ?? 0,
         policyDigest: policy.digest,
-        kid: settings.challengeKid,
+        kid,
       },
       key,
     );

@@ -18,6 +18,8 @@ import type { Rates } from './post-room.ts';
 import { ReferenceKeeper } from './reference-keeper.ts';
 import type { Registry } from './registry.ts';
 import { RootOffice } from './root-office.ts';
+import { Restoration } from './restoration.ts';
+import type { Gap } from './restoration.ts';
 import { Roster } from './roster.ts';
 import type { Known } from './roster.ts';
 import { assertNamed, STATE_FILES } from './settings.ts';
@@ -61,6 +63,8 @@ export interface ControllerHealth {
     readonly faults: readonly string[];
   };
   readonly devicesWithCommands: readonly string[];
+  /** What is missing because the registry was put back from a copy while or before it started; null when it was not. */
+  readonly gap: Gap | null;
 }
 
 export class Controller {
@@ -73,6 +77,7 @@ export class Controller {
   readonly #intake: Intake;
   readonly #postRoom: PostRoom;
   readonly #operator: Operator;
+  readonly #restoration: Restoration;
   readonly #bell = new Bell();
   readonly #broken = new AbortController();
   /** When each device was last asked for its whole log. */
@@ -117,9 +122,20 @@ export class Controller {
         this.#accepted(known);
       },
       unexplained: async (known, appraisal) => this.#unexplained(known, appraisal),
+      ahead: async ({ id }) => this.#restoration.ahead(id),
       failed,
     });
     const tokens = openTokens(join(settings.stateDir, STATE_FILES.tokens));
+    this.#restoration = new Restoration({
+      registry,
+      roster: this.#roster,
+      challenger: this.#challenger,
+      keys: settings.challenge,
+      tokens,
+      clock,
+      log,
+      markFile: join(settings.stateDir, STATE_FILES.mark),
+    });
     const desk = new EnrolmentDesk({
       settings,
       references: () => this.#references.references,
@@ -229,6 +245,7 @@ export class Controller {
         faults: this.#references.faults,
       },
       devicesWithCommands: await registry.devicesWithCommands(),
+      gap: this.#restoration.gap,
     };
   }
 
@@ -238,6 +255,7 @@ export class Controller {
     const stop = AbortSignal.any([signal, this.#broken.signal]);
     await this.#roster.load();
     await this.#office.look();
+    await this.#restoration.open();
     using _references = this.#references;
     this.#references.watch();
     await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
@@ -258,13 +276,16 @@ export class Controller {
     };
     await Promise.all([this.#challenger.run(stop).catch(failed), this.#look(stop).catch(failed)]);
     await this.#intake.idle();
+    await this.#restoration.mark();
     if (this.#broken.signal.aborted) throw this.#broken.signal.reason;
   }
 
   async #look(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => undefined);
-      if (!signal.aborted) await this.#office.look();
+      if (signal.aborted) return;
+      await this.#office.look();
+      await this.#restoration.look();
     }
   }
 }

@@ -36,9 +36,14 @@ export interface IntakeParts {
   readonly accepted: (known: Known) => void;
   /** Authentic, and not accepted. */
   readonly unexplained: (known: Known, appraisal: Appraisal) => Promise<void>;
+  /** It answers a challenge of ours that the registry has yet to come to. */
+  readonly ahead: (known: Known) => Promise<void>;
   /** What can't be gone on with. */
   readonly failed: (error: unknown) => void;
 }
+
+/** Against a challenge that truly is ours: it came too late, or its row stands elsewhere. */
+const OVERTAKEN: ReadonlySet<string> = new Set(['superseded', 'late']);
 
 /** What became of the evidence since the start. */
 export interface IntakeCounts {
@@ -223,6 +228,8 @@ export class Intake {
         continue;
       }
       this.#refuse(first?.rule ?? 'evidence-malformed');
+      const ours = appraisal.challenge !== null && appraisal.findings.every(({ rule }) => OVERTAKEN.has(rule));
+      if (ours && (appraisal.challenge?.generation ?? 0) > known.row.generation) await this.#parts.ahead(known);
       if (appraisal.authentic) await unexplained(known, appraisal);
       return null;
     }

@@ -53,4 +53,9 @@ CREATE TABLE credential (
 CREATE INDEX credential_at ON credential (at);
 CREATE INDEX command_open ON command (device) WHERE outcome IS NULL;
 `,
+  `
+-- A registry that was put back from a copy begins another life: with another name, and orders above all that may have been given out.
+CREATE TABLE life (id INTEGER PRIMARY KEY CHECK (id = 1), name BLOB, orders_from INTEGER NOT NULL) STRICT;
+INSERT INTO life (id, name, orders_from) VALUES (1, NULL, 0);
+`,
 ];

@@ -81,6 +81,12 @@ export interface Statements {
   readonly rolledBackCommand: Query<[object], unknown>;
   readonly finishCommand: Query<[string, string], unknown>;
   readonly nextOrder: Query<[string, string], { last: number }>;
+  readonly standing: Query<
+    [],
+    { life: Buffer | null; accepted: number; history: number | null; evidence: number | null }
+  >;
+  readonly beginLife: Query<[{ life: Buffer | null; next: Buffer; from: number }], unknown>;
+  readonly noteAll: Query<[number, string], unknown>;
   readonly addHistory: Query<[string, number, string, string], unknown>;
   readonly history: Query<[string, number], HistorySqlRow>;
   readonly pruneHistory: Query<[string, string, number], unknown>;
@@ -155,9 +161,15 @@ export function prepareStatements(db: Connection): Statements {
          (id = @subject OR (json_extract(body, '$.release') = @subject AND json_extract(body, '$.slot') = @slot))`,
     ),
     nextOrder: db.prepare(
-      `INSERT INTO slot_order (device, slot, last) VALUES (?, ?, 1)
-       ON CONFLICT (device, slot) DO UPDATE SET last = last + 1 RETURNING last`,
+      `INSERT INTO slot_order (device, slot, last) VALUES (?, ?, (SELECT orders_from FROM life) + 1)
+       ON CONFLICT (device, slot) DO UPDATE SET last = max(last, (SELECT orders_from FROM life)) + 1 RETURNING last`,
     ),
+    standing: db.prepare(
+      `SELECT name AS life, (SELECT coalesce(sum(generation), 0) FROM device) AS accepted,
+         (SELECT max(at) FROM history) AS history, (SELECT max(at) FROM evidence) AS evidence FROM life`,
+    ),
+    beginLife: db.prepare('UPDATE life SET name = @next, orders_from = @from WHERE name IS @life'),
+    noteAll: db.prepare("INSERT INTO history (device, at, kind, text) SELECT id, ?, 'restored', ? FROM device"),
     addHistory: db.prepare('INSERT INTO history (device, at, kind, text) VALUES (?, ?, ?, ?)'),
     history: db.prepare('SELECT device, at, kind, text FROM history WHERE device = ? ORDER BY n DESC LIMIT ?'),
     pruneHistory: db.prepare(

@@ -150,6 +150,17 @@ export interface Registry extends AsyncDisposable {
   finishCommand(id: string, outcome: string): Promise<void>;
   /** Next desired-state order of a slot: rises for ever. */
   nextOrder(device: string, slot: string): Promise<number>;
+  /** Its present life (null: the first), how often evidence was accepted, and when the newest thing in it happened. */
+  standing(): Promise<{
+    readonly life: Buffer | null;
+    readonly accepted: number;
+    readonly newest: number | null;
+  }>;
+  /**
+   * It was put back from a copy: a new life `next`, orders above all that can have been given out before `at`, and a line in
+   * every device's history. False when `life` is over already.
+   */
+  beginLife(life: Buffer | null, next: Buffer, at: number, text: string): Promise<boolean>;
   addHistory(entry: HistoryEntry): Promise<void>;
   history(device: string, limit: number): Promise<HistoryEntry[]>;
   putLogPart(device: string, digest: Buffer, index: number, bytes: Buffer): Promise<boolean>;

@@ -1,5 +1,4 @@
 // What a controller reads from its state directory when it starts: keys, trust, broker, and how it judges.
-import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import { ConfigError, WireError } from '../errors.ts';
 import { loadTrust } from '../release/root.ts';
 import type { Trust } from '../release/root.ts';
 import type { AppraisalPolicy } from '../verifier/types.ts';
+import { ChallengeKeys } from './challenge-keys.ts';
 
 /** controller.json: times in seconds. */
 export interface ControllerFile {
@@ -47,8 +47,7 @@ export interface Settings {
   readonly resultKey: KeyObject;
   readonly operatorKey: KeyObject;
   readonly operatorKeyId: string;
-  readonly challengeKid: string;
-  readonly challengeKeys: ReadonlyMap<string, KeyObject>;
+  readonly challenge: ChallengeKeys;
   readonly authority: { readonly commonName: string; readonly key: KeyObject; readonly pem: string };
   readonly tls: { readonly certPem: string; readonly keyPem: string };
   /** Roots of TPM vendors, and of software TPMs: a chain to the latter proves no hardware. */
@@ -74,6 +73,7 @@ export const STATE_FILES = {
   ekRoots: 'ek-roots',
   tokens: 'tokens.json',
   registry: 'registry.sqlite',
+  mark: 'registry.mark',
   socket: 'control.sock',
 } as const;
 
@@ -122,14 +122,14 @@ function certificatesIn(folder: string): X509Certificate[] {
 }
 
 /** The policy as challenges and verdicts carry it: its digest binds a verdict to the numbers it was judged by. */
-export function policyOf(settings: Pick<Settings, 'file' | 'challengeKeys'>, leaseForMs: number): AppraisalPolicy {
+export function policyOf(settings: Pick<Settings, 'file' | 'challenge'>, leaseForMs: number): AppraisalPolicy {
   const { maxAgeSeconds, maxSkewSeconds } = settings.file;
   return {
     maxAgeMs: maxAgeSeconds * 1000,
     maxSkewMs: maxSkewSeconds * 1000,
     leaseForMs,
     digest: sha256(toUtf8(JSON.stringify(['touchstone/policy/1', maxAgeSeconds, maxSkewSeconds, leaseForMs]))),
-    challengeKeys: settings.challengeKeys,
+    challengeKeys: settings.challenge.keys,
   };
 }
 
@@ -149,8 +149,6 @@ export function loadSettings(stateDir: string, now: number): Settings {
   const resultKey = key(STATE_FILES.resultKey);
   const operatorKey = key(STATE_FILES.operatorKey);
   assertNamed({ stateDir, resultKey, operatorKey }, trust);
-  const challenge = fromHex(read(stateDir, STATE_FILES.challengeKey).toString('utf8').trim());
-  const challengeKid = sha256(challenge).toString('hex').slice(0, 16);
   const roots = join(stateDir, STATE_FILES.ekRoots);
   return {
     stateDir,
@@ -160,8 +158,7 @@ export function loadSettings(stateDir: string, now: number): Settings {
     resultKey,
     operatorKey,
     operatorKeyId: keyId(operatorKey),
-    challengeKid,
-    challengeKeys: new Map([[challengeKid, createSecretKey(challenge)]]),
+    challenge: new ChallengeKeys(fromHex(read(stateDir, STATE_FILES.challengeKey).toString('utf8').trim())),
     authority: {
       commonName: AUTHORITY_NAME,
       key: key(STATE_FILES.authorityKey),

@@ -1,10 +1,11 @@
 // The registry in SQLite: durable, shared by the controllers of one machine, acceptance in one transaction a batch.
 import { openSqlite, storeError } from '../store/sqlite.ts';
 import type { Connection } from '../store/sqlite.ts';
-import { decodeLogState, encodeLogState } from './log-state-codec.ts';
+import { encodeLogState } from './log-state-codec.ts';
 import { REGISTRY_APPLICATION_ID, REGISTRY_MIGRATIONS } from './registry-schema.ts';
 import { prepareStatements } from './registry-statements.ts';
-import type { CommandSqlRow, DeviceSqlRow, EnrolmentSqlRow, Statements } from './registry-statements.ts';
+import { toCommand, toDevice } from './registry-rows.ts';
+import type { EnrolmentSqlRow, Statements } from './registry-statements.ts';
 import type {
   Acceptance,
   CommandRow,
@@ -24,41 +25,6 @@ const MAX_WAITING_PARTS = 512;
 const MAX_CREDENTIALS = 1024;
 /** Lines of history kept of each device; what is older makes room. */
 const MAX_HISTORY = 1000;
-
-type Verdict = NonNullable<DeviceRow['verdict']>;
-
-function toDevice(row: DeviceSqlRow): DeviceRow {
-  const verdict =
-    row.verdict === null
-      ? null
-      : { ...(JSON.parse(row.verdict) as Omit<Verdict, 'envelope'>), envelope: row.envelope ?? '' };
-  return {
-    id: row.id,
-    state: row.state as DeviceState,
-    label: row.label,
-    profile: row.profile,
-    tier: row.tier as DeviceRow['tier'],
-    endorsement: row.endorsement,
-    row: {
-      generation: row.generation,
-      log: row.log === null ? null : decodeLogState(row.log),
-      clock: BigInt(row.clock),
-      maxResetCount: row.max_reset,
-    },
-    verdict,
-    lastSeen: row.last_seen,
-    online: row.online === 1,
-    session: row.session,
-    lastSeq: row.last_seq,
-    slots: JSON.parse(row.slots) as DeviceRow['slots'],
-    trouble: row.trouble === null ? null : (JSON.parse(row.trouble) as Trouble),
-  };
-}
-
-function toCommand(row: CommandSqlRow): CommandRow {
-  const { created_at: createdAt, ...rest } = row;
-  return { ...rest, createdAt };
-}
 
 class SqliteRegistry implements Registry {
   readonly #db: Connection;
@@ -261,6 +227,27 @@ class SqliteRegistry implements Registry {
 
   nextOrder(device: string, slot: string): Promise<number> {
     return this.#run(() => this.#sql.nextOrder.get(device, slot)?.last ?? 1);
+  }
+
+  standing(): Promise<{ life: Buffer | null; accepted: number; newest: number | null }> {
+    return this.#run(() => {
+      const row = this.#sql.standing.get();
+      const newest = Math.max(row?.history ?? 0, row?.evidence ?? 0);
+      return { life: row?.life ?? null, accepted: row?.accepted ?? 0, newest: newest === 0 ? null : newest };
+    });
+  }
+
+  beginLife(life: Buffer | null, next: Buffer, at: number, text: string): Promise<boolean> {
+    return this.#run(() =>
+      this.#db
+        .transaction(() => {
+          // Milliseconds since 1970: commands are given more slowly, so this is above all orders of a life before.
+          if (this.#sql.beginLife.run({ life, next, from: Math.floor(at) }).changes === 0) return false;
+          this.#sql.noteAll.run(at, text);
+          return true;
+        })
+        .immediate(),
+    );
   }
 
   addHistory(entry: HistoryEntry): Promise<void> {

@@ -13,6 +13,8 @@ export interface Tokens {
   issue(name: string): string;
   /** The name of the token, which is thereby used up; null when it is not one. */
   take(token: string): string | null;
+  /** All that were issued are void. */
+  clear(): void;
 }
 
 /** Tokens kept in `file`. Errors: ConfigError CONFIG_INVALID. */
@@ -28,6 +30,9 @@ export function openTokens(file: string): Tokens {
       const token = toBase32(randomBytes(20));
       save([...load(), { digest: tokenDigest(token), name }]);
       return token;
+    },
+    clear: () => {
+      save([]);
     },
     take: (token) => {
       const tokens = load();

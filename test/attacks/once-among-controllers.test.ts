@@ -50,6 +50,7 @@ async function judgeOn(
     yardstick: (profile) => references.terms(profile),
     accepted: () => undefined,
     unexplained: async () => Promise.resolve(),
+    ahead: async () => Promise.resolve(),
     failed: (error) => {
       throw error;
     },
