@@ -13,7 +13,7 @@ import type { Authentic } from './authentic.ts';
 import type { HeldChallenge } from './challenge-box.ts';
 import { CommandDesk } from './command-desk.ts';
 import { CommandRunner } from './command-runner.ts';
-import type { Outcome } from './command-runner.ts';
+import type { Arrivals, Outcome } from './command-runner.ts';
 import { makeEvidence } from './evidence-maker.ts';
 import type { MadeEvidence } from './evidence-maker.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -56,6 +56,7 @@ export interface AttesterParts {
   readonly components: Components;
   readonly profile: LoadedProfile;
   readonly gate: ModelGate;
+  readonly incoming: Arrivals;
   readonly authentic: Authentic;
   readonly clock: Clock;
   readonly log: AgentLog;
@@ -124,6 +125,7 @@ export class Attester {
       now: () => parts.now(),
       hasSlot: (slot) => parts.profile.profile.slots.some((one) => one.name === slot),
       install: async (body, row) => this.#install(body, row),
+      beside: parts,
       measureAll: async () => {
         await this.pass();
         return { kind: 'command', rule: 'done', detail: 'all slots were measured' };

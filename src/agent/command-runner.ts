@@ -5,6 +5,8 @@ import type { Command, CommandBody } from '../protocol/messages.ts';
 import { TouchstoneError } from '../errors.ts';
 import { emptySlot } from '../store/journal.ts';
 import type { Journal, SlotRow } from '../store/journal.ts';
+import { isWebSource } from '../transfer/source-url.ts';
+import { Awaited } from './awaited.ts';
 import type { CommandDesk } from './command-desk.ts';
 import type { AgentLog } from './log.ts';
 
@@ -17,6 +19,17 @@ export interface Outcome {
 
 type Install = Extract<CommandBody, { kind: 'install' }>;
 
+/** Releases that must be fetched first. */
+export interface Arrivals {
+  /** The agent stops: nothing that is on its way will arrive in this run. */
+  readonly stopped: boolean;
+  /**
+   * Brings the release of a command when its turn comes. `arrived` hears null, or the outcome when it must not come; the next turn
+   * waits for it. Errors: TouchstoneError; the reason of `signal`.
+   */
+  bring(body: Install, signal: AbortSignal, arrived: (outcome: Outcome | null) => Promise<void>): Promise<void>;
+}
+
 export interface CommandRunnerParts {
   readonly journal: Pick<Journal, 'reports' | 'addReport' | 'started' | 'setStarted' | 'slots' | 'setSlot'>;
   readonly desk: CommandDesk;
@@ -27,12 +40,26 @@ export interface CommandRunnerParts {
   now(): number;
   hasSlot(slot: string): boolean;
   install(body: Install, row: SlotRow): Promise<Outcome>;
+  readonly beside: {
+    /** Fetches what lies on a web server. */
+    readonly incoming: Arrivals;
+    /** Has `work` done when nothing else is being done. */
+    soon(work: () => Promise<void>): void;
+    /** The controller should hear of something that happened by itself. */
+    tell(): Promise<void>;
+  };
   measureAll(): Promise<Outcome>;
 }
 
 /** Places kept for what is no outcome of a command. */
 const SPARE_REPORTS = 8;
 const DETAIL_MAX = 2048;
+
+const OVERTAKEN: Outcome = {
+  kind: 'command',
+  rule: 'superseded-order',
+  detail: 'a newer command for this slot came while the release was fetched',
+};
 
 /** Text of others as a report may carry it. */
 function reportText(text: string): string {
@@ -49,6 +76,7 @@ function failureOutcome(error: unknown): Outcome {
 
 export class CommandRunner {
   readonly #parts: CommandRunnerParts;
+  readonly #awaited = new Awaited();
 
   constructor(parts: CommandRunnerParts) {
     this.#parts = parts;
@@ -84,24 +112,92 @@ export class CommandRunner {
   async run(command: Command): Promise<boolean> {
     const { journal, desk, log } = this.#parts;
     const reports = await journal.reports();
-    const judgement = desk.judge(command, reports, reports.length >= MAX_REPORTS - SPARE_REPORTS);
+    const taken = reports.length + this.#awaited.size;
+    const judgement = desk.judge(command, reports, taken >= MAX_REPORTS - SPARE_REPORTS);
     if (!judgement.take) {
       if (!judgement.silent) log.write('warning', 'command-ignored', `command ignored: ${judgement.why}`);
       return false;
     }
     const { body, id } = command;
+    if (body.kind === 'install' && (await this.#isNewer(body))) {
+      this.#awaited.supersede(body);
+      if (body.source !== null && isWebSource(body.source)) {
+        this.#await(id, body);
+        return false;
+      }
+    }
+    await this.#begin(id, body);
+    return true;
+  }
+
+  async #begin(id: string, body: CommandBody): Promise<void> {
+    const { journal, log } = this.#parts;
     const slot = body.kind === 'install' ? body.slot : null;
     await journal.setStarted({ id, slot });
     log.write('info', 'command-started', `command ${id}: ${body.kind}${slot === null ? '' : ` into slot ${slot}`}`);
     const outcome = await this.#carryOut(body);
-    await this.#report(id, slot, outcome);
+    await this.#end(id, slot, outcome);
     await journal.setStarted(null);
-    log.write(
+  }
+
+  async #end(id: string, slot: string | null, outcome: Outcome): Promise<void> {
+    await this.#report(id, slot, outcome);
+    this.#parts.log.write(
       outcome.kind === 'refused' ? 'warning' : 'info',
       'command-ended',
       `command ${id}: ${outcome.rule}: ${outcome.detail}`,
     );
-    return true;
+  }
+
+  /** Above every order that was taken or is waited for, in a slot that is there. */
+  async #isNewer({ slot, order }: Install): Promise<boolean> {
+    if (!this.#parts.hasSlot(slot)) return false;
+    const row = (await this.#parts.journal.slots()).find((one) => one.slot === slot);
+    return order > (row?.order ?? -1) && order > this.#awaited.orderIn(slot);
+  }
+
+  /**
+   * The release must be fetched first. Until it is here nothing is marked as started: a cut leaves nothing half done, and in its next
+   * session the device is given the command again.
+   */
+  #await(id: string, body: Install): void {
+    const { log } = this.#parts;
+    const signal = this.#awaited.begin(body);
+    log.write('info', 'command-waits', `command ${id}: install into slot ${body.slot} waits for its release`);
+    void this.#bring(id, body, signal);
+  }
+
+  async #bring(id: string, body: Install, signal: AbortSignal): Promise<void> {
+    const { incoming } = this.#parts.beside;
+    try {
+      await incoming.bring(body, signal, async (outcome) =>
+        this.#inTurn(async () => this.#arrived(id, body, signal, outcome)),
+      );
+    } catch (error) {
+      if (incoming.stopped) return;
+      await this.#inTurn(async () => this.#arrived(id, body, signal, signal.aborted ? null : failureOutcome(error)));
+    }
+  }
+
+  /** `outcome`: it did not come; null: it is here, or is not wanted any more. */
+  async #arrived(id: string, body: Install, signal: AbortSignal, outcome: Outcome | null): Promise<void> {
+    this.#awaited.end(body);
+    const ended = signal.aborted ? OVERTAKEN : outcome;
+    await (ended === null ? this.#begin(id, body) : this.#end(id, body.slot, ended));
+    await this.#parts.beside.tell();
+  }
+
+  /** Resolves when `work` was done, in turn with everything else. */
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#parts.beside.soon(async () => {
+      try {
+        await work();
+      } finally {
+        done.resolve();
+      }
+    });
+    return done.promise;
   }
 
   async #carryOut(body: CommandBody): Promise<Outcome> {
@@ -117,8 +213,9 @@ export class CommandRunner {
     if (!this.#parts.hasSlot(body.slot))
       return { kind: 'command', rule: 'failed', detail: `the profile has no slot ${body.slot}` };
     const row = (await journal.slots()).find((one) => one.slot === body.slot) ?? null;
-    if (row !== null && body.order <= row.order) {
-      const detail = `order ${body.order} is not above ${row.order}, the last one taken for slot ${body.slot}`;
+    const last = Math.max(row?.order ?? -1, this.#awaited.orderIn(body.slot));
+    if (body.order <= last) {
+      const detail = `order ${body.order} is not above ${last}, the last one taken for slot ${body.slot}`;
       return { kind: 'command', rule: 'superseded-order', detail };
     }
     const next: SlotRow = { ...(row ?? emptySlot(body.slot)), order: body.order };

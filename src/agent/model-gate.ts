@@ -1,9 +1,9 @@
 // The agent's way to the gate: what a slot should hold, and the outcome of an installation in the words of a report.
-import { NO_HARDWARE_FLOOR } from '../gate/floor.ts';
+import { floorNow, lowestVersion, NO_HARDWARE_FLOOR } from '../gate/floor.ts';
 import type { Floor } from '../gate/floor.ts';
 import { install } from '../gate/gate.ts';
-import { GATE_CHECKS } from '../gate/judge.ts';
-import type { JudgeParts } from '../gate/judge.ts';
+import { GATE_CHECKS, judgeSigned } from '../gate/judge.ts';
+import type { JudgeParts, Refuse, SignedFiles } from '../gate/judge.ts';
 import type { GateParts } from '../gate/parts.ts';
 import { noHook } from '../gate/places.ts';
 import type { StepHook } from '../gate/places.ts';
@@ -47,6 +47,10 @@ export interface StateGateParts extends Omit<JudgeParts, 'checks'> {
   /** None: the journal is the floor. */
   readonly floor?: Floor;
   readonly step?: StepHook;
+}
+
+function refusal({ findings }: Refuse): Outcome {
+  return { kind: 'refused', rule: findings[0]?.rule ?? 'refused', detail: findingsText(findings) };
 }
 
 const shortId = (id: string): string => id.slice(0, 12);
@@ -98,6 +102,17 @@ export class StateGate {
     for (const settled of await recover(this.#parts)) this.#keep(settled);
   }
 
+  /** Judges the signed files of a release whose model is still elsewhere. Writes nothing, and may be asked while something else is done. */
+  async judgeFiles(body: Pick<Install, 'release' | 'slot'>, files: SignedFiles): Promise<SignedRelease | Outcome> {
+    const parts = this.#parts;
+    const slot = parts.profile.slots.find((one) => one.name === body.slot);
+    if (slot === undefined) throw new RangeError(`the profile has no slot ${body.slot}`);
+    const row = await this.#row(body.slot);
+    const running = lowestVersion(await floorNow(parts.floor, row), row);
+    const judged = await judgeSigned(parts, files, { slot, running, named: body.release });
+    return judged.admitted ? judged.release : refusal(judged);
+  }
+
   /** Judges, copies and begins a trial. Errors: ReleaseError, MeasureError, StoreError, TpmError. */
   async install(body: Pick<Install, 'release' | 'source'>, row: SlotRow): Promise<Outcome> {
     if (isOpen(row)) {
@@ -105,10 +120,7 @@ export class StateGate {
       return { kind: 'refused', rule: 'trial-open', detail };
     }
     const result = await install(this.#parts, body, row);
-    if (!result.admitted) {
-      const rule = result.findings[0]?.rule ?? 'refused';
-      return { kind: 'refused', rule, detail: findingsText(result.findings) };
-    }
+    if (!result.admitted) return refusal(result);
     this.#keep(result.settled);
     const { id, passport } = result.release;
     if (!isOpen(result.settled.row) && result.settled.row.active !== id) {

@@ -9,6 +9,7 @@ import { authenticBy } from '../agent/authentic.ts';
 import { deviceTime } from '../agent/device-time.ts';
 import { checkHealth } from '../agent/health-check.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
+import { Incoming } from '../agent/incoming.ts';
 import { lineLog } from '../agent/log.ts';
 import type { AgentLog } from '../agent/log.ts';
 import { machineNow } from '../agent/machine.ts';
@@ -182,6 +183,14 @@ export async function runAgent(run: AgentRun): Promise<void> {
     floor: await openFloor({ tpm, profile: profile.profile, trust: () => root.trust, stateDir: run.state, log }),
   });
   await gate.recover();
+  await using incoming = await Incoming.open({
+    stateDir: run.state,
+    profile: profile.profile.transfer,
+    clock: systemClock,
+    log,
+    env: process.env,
+    judge: async (body, files) => gate.judgeFiles(body, files),
+  });
   const authentic = authenticBy(() => root.trust);
   const self = { fleetId, deviceId: device, session, agentVersion: packageVersion() };
   await using statusSocket = await StatusSocket.open(join(run.state, 'status.sock'));
@@ -198,6 +207,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     components,
     profile,
     gate,
+    incoming,
     authentic,
     clock: systemClock,
     log,

@@ -6,6 +6,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { machineNow } from '../agent/machine.ts';
 import { agentStatusShape, judgeSlot } from '../agent/status.ts';
 import type { AgentStatus, SlotAnswer } from '../agent/status.ts';
+import { readTransferNote } from '../agent/transfer-note.ts';
+import type { TransferNote } from '../agent/transfer-note.ts';
 import { parseFile } from '../bytes/shape.ts';
 import { ConfigError, TouchstoneError } from '../errors.ts';
 import { EXIT } from './exit.ts';
@@ -47,26 +49,42 @@ interface Judged {
   readonly file: AgentStatus;
   readonly answers: readonly SlotAnswer[];
   readonly trusted: boolean;
+  /** What is being fetched. */
+  readonly transfer: TransferNote | null;
 }
 
 async function judge(stateDir: string, slot: string | undefined): Promise<Judged> {
-  const [file, now] = await Promise.all([readStatus(stateDir), machineNow()]);
+  const [file, now, transfer] = await Promise.all([readStatus(stateDir), machineNow(), readTransferNote(stateDir)]);
   const rows = file.slots.filter((row) => slot === undefined || row.slot === slot);
   if (slot !== undefined && rows.length === 0) {
     const names = file.slots.map((row) => row.slot).join(', ');
     throw new TouchstoneError('USAGE', `the agent knows no slot ${slot}; it knows: ${names}`);
   }
   const answers = rows.map((row) => judgeSlot(file, row, now));
-  return { file, answers, trusted: answers.length > 0 && answers.every((answer) => answer.trusted) };
+  return { file, answers, transfer, trusted: answers.length > 0 && answers.every((answer) => answer.trusted) };
 }
 
-function documentOf({ file, answers, trusted }: Judged): Json {
+function documentOf({ file, answers, trusted, transfer }: Judged): Json {
   const { deviceId, fleetId, verdict, agent } = file;
-  return { trusted, deviceId, fleetId, agent, verdict, slots: answers.map((answer) => ({ ...answer })) };
+  const fetching = transfer === null ? null : { ...transfer };
+  return {
+    trusted,
+    deviceId,
+    fleetId,
+    agent,
+    verdict,
+    slots: answers.map((answer) => ({ ...answer })),
+    transfer: fetching,
+  };
 }
 
-function tableOf(output: Output, { answers }: Judged): string {
-  return table(
+function transferLine({ slot, release, there, of }: TransferNote): string {
+  const percent = of === 0 ? 100 : Math.floor((there * 100) / of);
+  return `fetching release ${cleanText(release.slice(0, 12))} for slot ${cleanText(slot)}: ${percent} % of ${of} bytes`;
+}
+
+function tableOf(output: Output, { answers, transfer }: Judged): string {
+  const slots = table(
     ['slot', 'use', 'version', 'lease', 'why'],
     answers.map((answer) => [
       answer.slot,
@@ -76,6 +94,7 @@ function tableOf(output: Output, { answers }: Judged): string {
       cleanText(answer.why),
     ]),
   );
+  return transfer === null ? slots : `${slots}\n${transferLine(transfer)}`;
 }
 
 /** Null while the agent has not said anything yet: a supervisor may start its reader first. */
