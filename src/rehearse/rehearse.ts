@@ -1,8 +1,8 @@
 // Plays one release against one profile on this machine, from its signatures to its tampering, and says how it went.
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { STATE_FILES } from '../controller/settings.ts';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, ReleaseError } from '../errors.ts';
 import { HashPool } from '../files/hash-pool.ts';
 import { loadProfile } from '../profile/profile.ts';
 import type { LoadedProfile, SlotProfile } from '../profile/profile.ts';
@@ -57,6 +57,15 @@ export interface Told {
   after(played: Played): void;
 }
 
+/** A release that is not there is no bad release. */
+async function assertFolder(folder: string): Promise<void> {
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new ReleaseError('RELEASE_INVALID', `there is no release folder ${folder}`);
+}
+
 /** The fleet takes a release in, as `release add` does. */
 async function takeIn(sandbox: Sandbox, folder: string, into: (release: SignedRelease) => void): Promise<Seen> {
   const at = async (name: string): Promise<Buffer> => readFile(join(sandbox.controllerState, name));
@@ -106,6 +115,7 @@ export async function rehearse(plan: RehearsalPlan, stage: Stage, told: Told): P
     throw new ConfigError('CONFIG_MISSING', `cannot read ${plan.profileFile}`, { cause });
   });
   const profile = loadProfile(bytes, plan.profileFile);
+  for (const folder of plan.from === null ? [plan.release] : [plan.release, plan.from]) await assertFolder(folder);
   const named = plan.slot === null ? null : slotNamed(profile.profile, plan.slot);
   const played = await playable(profile, bytes, plan.root);
   const { sandbox, enrolled } = await startSandbox(stage, {

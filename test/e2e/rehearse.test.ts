@@ -209,6 +209,19 @@ describe('touchstone rehearse', () => {
     expect(await readdir(env.TMPDIR)).toEqual([]);
   });
 
+  test('what cannot be played here ends with 3, and never says that a release is bad', () => {
+    const publisher = join(fleet.dir, 'publisher/publisher.pub.pem');
+    const run = (release: string, path: string): { status: number | null; code: unknown } => {
+      const args = ['rehearse', '--json', '--release', release, '--profile', fleet.profileFile, '--key', publisher];
+      const ran = spawnSync(process.execPath, [main, ...args], { env: { ...env, PATH: path }, encoding: 'utf8' });
+      return { status: ran.status, code: (JSON.parse(ran.stdout) as { error?: { code: string } }).error?.code };
+    };
+    const path = process.env['PATH'] ?? '';
+    expect(run(join(folder, 'nowhere'), path)).toEqual({ status: 3, code: 'RELEASE_INVALID' });
+    // Without swtpm in it.
+    expect(run(good, folder)).toEqual({ status: 3, code: 'CONFIG_MISSING' });
+  });
+
   test('who may sign must be said: wrong usage otherwise', () => {
     const args = ['rehearse', '--release', 'r', '--profile', fleet.profileFile];
     const run = spawnSync(process.execPath, [main, ...args], { env, encoding: 'utf8' });
