@@ -15,7 +15,7 @@ import { CommandDesk } from './command-desk.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { Arrivals, Outcome } from './command-runner.ts';
 import { makeEvidence } from './evidence-maker.ts';
-import type { MadeEvidence } from './evidence-maker.ts';
+import type { Basis, MadeEvidence } from './evidence-maker.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { lastSlotEvents } from './log-reader.ts';
 import type { AgentLog } from './log.ts';
@@ -69,8 +69,8 @@ export interface AttesterParts {
   tell(): Promise<void>;
   /** Hears of every status that was written, and when the lease ends by itself (ms from now; null: it does not). */
   onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
-  /** Version of the root statement that is acted by. */
-  rootVersion(): number;
+  /** What is acted by: root statement and version floors. */
+  basis(): Promise<Basis>;
   /** Device time, ms (never back). */
   now(): number;
   machine(): Promise<MachineNow>;
@@ -276,7 +276,7 @@ export class Attester {
       slots: this.#slots.claims(lease),
       now: this.#parts.now(),
       measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
-      rootVersion: this.#parts.rootVersion(),
+      ...(await this.#parts.basis()),
     };
     const { eventPcr } = profile.profile.tpm;
     const made = await recorder.snapshot(async (head) =>

@@ -14,6 +14,9 @@ import { quoteClock } from './quote-clock.ts';
 /** A log longer than this goes before its evidence, in parts of this size. */
 export const LOG_PART_BYTES: number = 128 * 1024;
 
+/** What a device acts by, as its evidence says. */
+export type Basis = Pick<Claims, 'rootVersion' | 'floors'>;
+
 /** What evidence says that neither TPM nor journal knows. */
 export type DeviceClaims = Omit<
   Claims,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { toHex, toUtf8 } from '../bytes/text.ts';
 import { ConfigError, WireError } from '../errors.ts';
 import { removeFileDurably, writeFileDurably } from '../files/durable.ts';
+import type { Claims } from '../evidence/claims.ts';
 import { NO_HARDWARE_FLOOR } from '../gate/floor.ts';
 import type { Floor } from '../gate/floor.ts';
 import { DEFAULT_MAX_STEP } from '../profile/profile.ts';
@@ -72,13 +73,24 @@ async function provide(floors: VersionFloors, { tpm, stateDir, log }: FloorKeepe
   return state;
 }
 
+/** The floors, and what evidence says of them. */
+export interface ClaimedFloor extends Floor {
+  claims(): Promise<Pick<Claims, 'floors'>>;
+}
+
+/** As evidence has room for: no security version is above that either. */
+function claimed(floor: bigint | undefined): number | null {
+  if (floor === undefined) return null;
+  return floor > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(floor);
+}
+
 /** Errors: TpmError; ConfigError when the profile wants floors and the root names no key for them. */
-export async function openFloor(parts: FloorKeeperParts): Promise<Floor> {
+export async function openFloor(parts: FloorKeeperParts): Promise<ClaimedFloor> {
   const { profile, trust, tpm, log } = parts;
   const slots = new Map(
     profile.slots.flatMap(({ name, floor }) => (floor === undefined ? [] : [[name, floor] as const])),
   );
-  if (slots.size === 0) return NO_HARDWARE_FLOOR;
+  if (slots.size === 0) return { ...NO_HARDWARE_FLOOR, claims: async () => ({}) };
   const definition = floorDefinitionOf(trust().root);
   if (definition === null) {
     throw new ConfigError(
@@ -105,6 +117,11 @@ export async function openFloor(parts: FloorKeeperParts): Promise<Floor> {
     },
   });
   return {
+    claims: async () => {
+      const now = await floors.read();
+      const values = now.state === 'set' ? now.values : [];
+      return { floors: [...slots].map(([slot, number]) => ({ slot, floor: claimed(values[number]) })) };
+    },
     read: async (slot) => held.read(slot),
     raise: async (slot, version, token) => held.raise(slot, version, token),
     refusals: async (slot, version, token) => held.refusals(slot, version, token),

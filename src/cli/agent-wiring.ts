@@ -171,6 +171,13 @@ export async function runAgent(run: AgentRun): Promise<void> {
     pool,
   });
   const { recorder, ...start } = await EventRecorder.open({ tpm, journal, pcr: profile.profile.tpm.eventPcr });
+  const floor = await openFloor({
+    tpm,
+    profile: profile.profile,
+    trust: () => root.trust,
+    stateDir: run.state,
+    log,
+  });
   const gate = new StateGate({
     journal,
     stateDir: run.state,
@@ -180,7 +187,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     session,
     now,
     agentVersion: packageVersion(),
-    floor: await openFloor({ tpm, profile: profile.profile, trust: () => root.trust, stateDir: run.state, log }),
+    floor,
   });
   await gate.recover();
   await using incoming = await Incoming.open({
@@ -222,7 +229,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
       agent.soon(work);
     },
     tell: async () => agent.tell(),
-    rootVersion: () => root.trust.version,
+    basis: async () => ({ rootVersion: root.trust.version, ...(await floor.claims()) }),
     now,
     machine: machineNow,
     measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),

@@ -126,8 +126,9 @@ export function deviceText(output: Output, device: DeviceDetail, now: number): s
       cleanText(slot.version ?? '-'),
       slot.release?.slice(0, 12) ?? '-',
       slot.state,
+      device.floors.find((one) => one.slot === slot.slot)?.floor.toString() ?? 'none in hardware',
     ]);
-    lines.push('', table(['slot', 'status', 'version', 'release', 'the device says'], rows));
+    lines.push('', table(['slot', 'status', 'version', 'release', 'the device says', 'version floor'], rows));
   }
   if (commands.length > 0) lines.push('', 'commands', ...commands.map((command) => `  ${commandText(command)}`));
   if (history.length > 0) {

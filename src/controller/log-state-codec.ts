@@ -25,6 +25,7 @@ const shape: Shape<LogState> = v.object({
   session: v.nullable(byteString(16)),
   components: v.nullable(componentsShape),
   startedSession: v.nullable(byteString(16)),
+  floors: v.exactOptional(v.array(v.object({ slot: text(64), floor: uint() }))),
   foreignExtensions: uint(),
   bootExplained: v.boolean(),
   slots: v.array(

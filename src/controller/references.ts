@@ -88,12 +88,13 @@ function valuesOf(
 ): ReferenceValues {
   const { profile, digest } = loaded;
   const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
-  const slots = profile.slots.map(({ name, role, modelIds, required, configs }) => ({
+  const slots = profile.slots.map(({ name, role, modelIds, required, configs, floor }) => ({
     name,
     role,
     modelIds,
     required,
     configs: configsDigest(configs),
+    ...(floor === undefined ? {} : { floor }),
   }));
   return {
     profile: {

@@ -46,6 +46,8 @@ export interface DeviceView {
     readonly findings: readonly FindingView[];
   } | null;
   readonly slots: readonly SlotRow[];
+  /** Highest version floors that its TPM was ever heard to hold; a slot that is not among them has no floor in hardware. */
+  readonly floors: readonly { readonly slot: string; readonly floor: number }[];
 }
 
 export interface CommandView {
@@ -118,6 +120,7 @@ export function deviceView(device: DeviceRow, { settings, references, now }: Vie
           },
     trouble: trouble === null ? null : { ...trouble, findings: trouble.findings.map(findingView) },
     slots,
+    floors: device.row.log?.floors ?? [],
   };
 }
 

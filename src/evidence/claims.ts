@@ -59,6 +59,8 @@ export interface Claims {
   readonly measuredAgo: number;
   /** Version of the root statement that the device acts by; absent in what older agents say. */
   readonly rootVersion?: number;
+  /** Version floors in the TPM of the slots that have one by the profile; null where it is deleted or not yet written. */
+  readonly floors?: readonly { readonly slot: string; readonly floor: number | null }[];
 }
 
 const digest = byteString(32);
@@ -109,4 +111,5 @@ export const claimsShape: Shape<Claims> = v.object({
   now: uint(),
   measuredAgo: uint(),
   rootVersion: v.exactOptional(uint()),
+  floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
 });

@@ -15,6 +15,8 @@ const K = {
   deviceId: key('deviceId'),
   epoch: key('epoch'),
   fleetId: key('fleetId'),
+  floor: key('floor'),
+  floors: key('floors'),
   kind: key('kind'),
   lastSeq: key('lastSeq'),
   logFrom: key('logFrom'),
@@ -85,15 +87,22 @@ function quickReport(from: QuickCbor): Report {
   };
 }
 
+function quickFloor(from: QuickCbor): { slot: string; floor: number | null } {
+  from.map(2);
+  return { slot: quickName(from.key(K.slot)), floor: from.key(K.floor).uintOrNull() };
+}
+
 export function quickClaims(from: QuickCbor): Claims {
   const fields = from.mapSize();
-  if (fields !== 16 && fields !== 17) from.miss();
+  // With floors there is a root version as well; what is otherwise is read the long way.
+  if (fields < 16 || fields > 18) from.miss();
   return {
     v: from.key(K.v).one(),
     now: from.key(K.now).uint(),
     epoch: quickEpoch(from.key(K.epoch)),
     logTo: from.key(K.logTo).uint(),
     slots: from.key(K.slots).list(32, quickSlot),
+    ...(fields === 18 ? { floors: from.key(K.floors).list(8, quickFloor) } : {}),
     fleetId: from.key(K.fleetId).bytes(16),
     lastSeq: from.key(K.lastSeq).uint(),
     logFrom: from.key(K.logFrom).uint(),
@@ -103,7 +112,7 @@ export function quickClaims(from: QuickCbor): Claims {
     bootPcrs: from.key(K.bootPcrs).list(24, (item) => item.bytes(32)),
     deviceId: from.key(K.deviceId).text(64),
     measuredAgo: from.key(K.measuredAgo).uint(),
-    ...(fields === 17 ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
+    ...(fields >= 17 ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
     agentVersion: from.key(K.agentVersion).text(64),
     profileDigest: from.key(K.profileDigest).bytes(32),
   };

@@ -79,6 +79,18 @@ export const CONTENT_RULES = {
     atlas: 'AML.T0018',
     sai: 'deployment',
   },
+  'floor-missing': {
+    demands: 'A slot that has a version floor by its profile has it in the TPM.',
+    now: 'Give the device its floors: touchstone floor first-token, or floor recover at what they were. Ask who deleted them.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
+  'floor-decreased': {
+    demands: 'A version floor never goes down.',
+    now: 'Ask who signed the recovery of this device; if nobody did, retire it and look at its TPM.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
   'release-unknown': {
     demands: 'The release in a slot is one that the fleet’s publishers signed and the controller knows.',
     now: 'If it is yours, add it: touchstone release add. Otherwise stop the slot and find out who installed it.',

@@ -11,6 +11,7 @@ import type { Status } from '../rules/finding.ts';
 import { assuranceOf } from './assurance.ts';
 import { readAttestHeader, readQuoteInfo, readSignature } from './attest.ts';
 import { checks as allChecks } from './checks.ts';
+import { highestFloors } from './checks/floors.ts';
 import type { Checks } from './checks.ts';
 import type { Asked, Check, Expected, Explained, Quoted, VerifiedQuote } from './contexts.ts';
 import { readEvents } from './event-reader.ts';
@@ -148,13 +149,14 @@ function nextRow({ row, endorsement }: AppraisalInput, quote: VerifiedQuote, log
 
 function accepted(expected: Expected, known: Known, findings: Findings): Appraisal {
   const { input, quote, state } = expected;
+  const floors = highestFloors(expected);
   const slots = input.reference.profile.slots.map(({ name }) => ({ slot: name, status: findings.of(name) }));
   return {
     ...refusal(known, findings),
     accepted: true,
     assurance: assuranceOf(expected, findings),
     slots,
-    next: nextRow(input, quote, state),
+    next: nextRow(input, quote, floors.length === 0 ? state : { ...state, floors }),
   };
 }
 

@@ -45,6 +45,8 @@ export interface ReferenceValues {
     /** Longest time between two full passes over the bytes of every slot; evidence measured longer ago is a warning. */
     readonly maxDetectionSeconds: number;
     readonly slots: readonly {
+      /** Number of its version floor in the TPM; absent: it has none. */
+      readonly floor?: number;
       readonly name: string;
       readonly role: string;
       readonly modelIds: readonly string[];
@@ -84,6 +86,8 @@ export interface LogState {
   readonly components: Components | null;
   /** Session of the last agent-start event in this log; null where there is none that is the agent's own. */
   readonly startedSession: Uint8Array | null;
+  /** Highest version floor ever seen of each slot that has one. Of the device, whatever log it came with. */
+  readonly floors?: readonly { readonly slot: string; readonly floor: number }[];
   readonly foreignExtensions: number;
   readonly bootExplained: boolean;
   readonly slots: readonly SlotLogState[];

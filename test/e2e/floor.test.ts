@@ -109,6 +109,17 @@ test(
     expect((await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code).toBe(1);
     const seen = await theatre.until('nothing is loaded', ({ slots }) => slots.every((slot) => slot.release === null));
     expect(seen.verdict?.findings.map((finding) => finding.rule)).toContain('slot-empty');
+    const { stdout: shown } = await theatre.must(
+      'device',
+      'show',
+      theatre.deviceId,
+      '--state',
+      theatre.controllerState,
+      '--json',
+    );
+    const { device } = JSON.parse(shown) as { device: { floors: object[]; verdict: { findings: { rule: string }[] } } };
+    expect(device.floors).toEqual([{ slot: SLOT, floor: 2 }]);
+    expect(device.verdict.findings.filter(({ rule }) => rule.startsWith('floor-'))).toEqual([]);
     expect((await theatre.upgrade(one)).stdout).toContain('release-older');
     expect((await theatre.upgrade(two)).code).toBe(0);
     expect((await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code).toBe(0);

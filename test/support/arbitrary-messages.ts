@@ -92,6 +92,25 @@ const report: Arbitrary<Report> = fc.record(
   plain,
 );
 
+const CLAIMS_ALWAYS: Exclude<keyof Claims, 'crit' | 'rootVersion' | 'floors'>[] = [
+  'v',
+  'fleetId',
+  'deviceId',
+  'session',
+  'agentVersion',
+  'profile',
+  'profileDigest',
+  'epoch',
+  'logFrom',
+  'logTo',
+  'lastSeq',
+  'slots',
+  'reports',
+  'bootPcrs',
+  'now',
+  'measuredAgo',
+];
+
 export const arbitraryClaims: Arbitrary<Claims> = withCrit(
   fc.record(
     {
@@ -111,8 +130,10 @@ export const arbitraryClaims: Arbitrary<Claims> = withCrit(
       bootPcrs: fc.array(digest, { maxLength: 3 }),
       now: number,
       measuredAgo: number,
+      rootVersion: number,
+      floors: fc.array(fc.record({ slot: name, floor: orNull(number) }, plain), { maxLength: 3 }),
     },
-    plain,
+    { ...plain, requiredKeys: CLAIMS_ALWAYS },
   ),
 );
 

@@ -20,6 +20,9 @@ import {
   slotEvent,
 } from './evidence-builder.ts';
 
+const withFloor = withProfile({ slots: reference.profile.slots.map((slot) => ({ ...slot, floor: 0 })) });
+const SEVEN = { slot: 'main', floor: 7 };
+
 const report: Report = {
   session,
   n: 1,
@@ -173,6 +176,24 @@ export const contentAttacks: readonly Attack[] = [
       events: [boot, agentStart, { ...slotEvent, release: null, statement: null }],
       claims: withClaims({ slots: [] }),
       input: withProfile({ slots: reference.profile.slots.map((slot) => ({ ...slot, required: false })) }),
+    }),
+  },
+  {
+    attack: 'a version floor that was deleted from the TPM',
+    check: 'floor-missing',
+    rule: 'floor-missing',
+    bend: () => ({ input: withFloor, claims: withClaims({ floors: [{ slot: 'main', floor: null }] }) }),
+  },
+  {
+    attack: 'a version floor that is lower than it was',
+    check: 'floor-decreased',
+    rule: 'floor-decreased',
+    bend: () => ({
+      input: (input) => {
+        const { log } = laterRow();
+        return { ...withFloor(input), row: { ...input.row, log: log === null ? null : { ...log, floors: [SEVEN] } } };
+      },
+      claims: withClaims({ floors: [{ slot: 'main', floor: 6 }] }),
     }),
   },
   {
