@@ -1,0 +1,74 @@
+// A release comes over the web to a whole device with a real TPM and broker, and its power is cut in the middle of it.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { makeModelFolder, writeWeights } from '../../src/demo/model-folder.ts';
+import { SLOT, Theatre } from '../../src/demo/theatre.ts';
+import { Stage } from '../../src/testing/stage.ts';
+import { WebServer } from '../transfer/web-server.ts';
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const MIB = 1024 * 1024;
+const WEIGHTS = 'model/weights.bin';
+
+let stage: Stage;
+let theatre: Theatre;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+  theatre = await Theatre.open(stage, main);
+  await mkdir(stage.path('models'), { recursive: true });
+  await theatre.makeFleet();
+  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as object;
+  const text = JSON.stringify({ ...profile, transfer: { plainHttp: true } });
+  await writeFile(theatre.profile, text);
+  await writeFile(stage.path('fleet', 'controller', 'profiles', 'demo.json'), text);
+  await theatre.startBroker();
+  await theatre.startController();
+  await theatre.powerOn();
+  await theatre.enrol();
+}, 120_000);
+afterAll(async () => {
+  await stage[Symbol.asyncDispose]();
+});
+
+test(
+  'a transfer is seen, outlives a power cut, and is gone on from without a second command',
+  { timeout: 120_000 },
+  async () => {
+    await writeWeights(stage.path('weights.bin'), 40 * MIB, 'web');
+    await makeModelFolder(stage.path('models', 'web'), {
+      seed: 'web',
+      version: '1.0.0',
+      weights: stage.path('weights.bin'),
+    });
+    const id = await theatre.makeRelease('web', { version: '1.0.0', securityVersion: 1 });
+    await theatre.addRelease('web');
+    await using server = await WebServer.start(stage.path('releases', 'web'));
+    server.trick = (path, request, response, body) => {
+      if (path !== WEIGHTS || request.method !== 'GET' || body === null) return false;
+      // As much as a checkpoint needs, and then nothing more.
+      response.writeHead(200, { 'content-length': body.length });
+      response.write(body.subarray(0, 24 * MIB));
+      return true;
+    };
+    const ended = theatre.upgrade(id, server.url);
+    await theatre.agent.says(/fetching release .*: 50 %/);
+    await vi.waitFor(async () => {
+      const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState, '--json');
+      expect(JSON.parse(status.stdout)).toMatchObject({ transfer: { slot: SLOT, release: id } });
+    }, 20_000);
+    // Nothing else waits for it.
+    await theatre.until('the device answers while it fetches', ({ verdict }) => verdict !== null);
+    server.trick = () => false;
+    server.asked.length = 0;
+    await theatre.cutPower();
+    await theatre.powerOn();
+    const ran = await ended;
+    expect(JSON.parse(ran.stdout)).toMatchObject({ upgrades: [{ end: 'attested', release: id }] });
+    const gets = server.asked.filter((one) => one.startsWith(`GET ${WEIGHTS}`));
+    expect(gets).toEqual([expect.stringMatching(/bytes=[1-9]\d{6,}-$/)]);
+    expect(await readFile(`${theatre.deviceState}/slots/${SLOT}/${WEIGHTS}`)).toEqual(
+      await readFile(stage.path('weights.bin')),
+    );
+  },
+);
