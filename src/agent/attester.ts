@@ -23,6 +23,7 @@ import type { MachineNow } from './machine.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { KnownSlot } from './slot-keeper.ts';
 import type { AgentStatus } from './status.ts';
+import { slotWords } from './slot-words.ts';
 import { StatusWriter } from './status-writer.ts';
 import { TrialKeeper } from './trial-keeper.ts';
 import type { TrialGate, TrialKeeperParts } from './trial-keeper.ts';
@@ -40,6 +41,8 @@ export interface Self {
 export interface ModelGate extends TrialGate {
   /** Security version that a release must have at least, where the slot holds none that may be loaded. */
   needs(slot: string): bigint | null;
+  /** Puts the release before back in place of a committed one that is altered; true when it did. */
+  putBack(slot: string): Promise<boolean>;
   /** The signed release that a slot should hold; null when none, or when what lies there no longer opens. */
   expected(slot: string): Promise<SignedRelease | null>;
   /** Judges, stages and switches; a refusal leaves what runs untouched. */
@@ -205,8 +208,17 @@ export class Attester {
   async #look(slot: string): Promise<boolean> {
     const { known, changed } = await this.#slots.look(slot);
     if (changed) this.#say(known);
-    if (known.found === 'altered') await this.#trials.altered(slot);
+    if (known.found === 'altered') await this.#altered(known.slot);
     return changed;
+  }
+
+  /** A trial ends with it; what was committed follows the profile's word. `stop` and `degraded` are a matter of use alone. */
+  async #altered({ name, onFailure }: SlotProfile): Promise<void> {
+    if (this.#trials.stage(name) !== null) await this.#trials.altered(name);
+    else if (onFailure === 'last-good' && (await this.#parts.gate.putBack(name))) {
+      this.#parts.log.write('warning', 'last-good', `slot ${name}: the release before was put back`, { slot: name });
+      await this.#activated(name, false);
+    }
   }
 
   /** The gate has switched the slot: said in the log whatever was there before, so that a result can show that it knew. */
@@ -229,18 +241,8 @@ export class Attester {
 
   #say(known: KnownSlot): void {
     const { event, found, slot } = known;
-    const first = event.differing[0];
-    const files = event.differing.length + event.more;
-    const detail =
-      found === 'altered' && first !== undefined
-        ? `: ${first.path} is ${first.found === null ? 'missing' : toHex(first.found)}, signed is ${first.expected === null ? 'no such file' : toHex(first.expected)}${files > 1 ? ` (and ${files - 1} more)` : ''}`
-        : '';
-    this.#parts.log.write(
-      found === 'altered' ? 'error' : 'info',
-      'slot',
-      `slot ${slot.name} ${event.cause}: ${found}${event.release === null ? '' : `, release ${toHex(event.release).slice(0, 12)}`}${detail}`,
-      { slot: slot.name, cause: event.cause, found },
-    );
+    const fields = { slot: slot.name, cause: event.cause, found };
+    this.#parts.log.write(found === 'altered' ? 'error' : 'info', 'slot', slotWords(known), fields);
   }
 
   /** Writes what the slots may be used for, and says what changed in that. */

@@ -4,6 +4,7 @@ import type { Floor } from '../gate/floor.ts';
 import { install } from '../gate/gate.ts';
 import { GATE_CHECKS, judgeSigned } from '../gate/judge.ts';
 import type { JudgeParts, Refuse, SignedFiles } from '../gate/judge.ts';
+import { putBackLastGood } from '../gate/last-good.ts';
 import type { GateParts } from '../gate/parts.ts';
 import { noHook } from '../gate/places.ts';
 import type { StepHook } from '../gate/places.ts';
@@ -154,6 +155,14 @@ export class StateGate {
   /** The trial has failed. */
   async rollBack(slot: string, reason: Reason): Promise<SlotRow> {
     return this.#ended(await rollBack(this.#parts, await this.#open(slot), reason));
+  }
+
+  /** True when the release before the committed one, which is altered, was put back. */
+  async putBack(slot: string): Promise<boolean> {
+    const settled = await putBackLastGood(this.#parts, await this.#row(slot));
+    if (settled === null) return false;
+    await this.#ended(settled);
+    return true;
   }
 
   async #open(slot: string): Promise<SlotRow> {

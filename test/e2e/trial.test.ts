@@ -1,5 +1,6 @@
 // Trials on a whole device with a real TPM and broker: each way in which one ends, and what runs on the device afterwards.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
 import { SLOT, Theatre } from '../../src/demo/theatre.ts';
@@ -11,6 +12,7 @@ const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 let stage: Stage;
 let theatre: Theatre;
 let running = '';
+let before = '';
 
 async function release(name: string): Promise<string> {
   await makeModelFolder(stage.path('models', name), { seed: name, version: '1.0.0', weights: null });
@@ -19,7 +21,7 @@ async function release(name: string): Promise<string> {
   return id;
 }
 
-const file = { hold: '', ill: '' };
+const told = { hold: '', ill: '' };
 const put = async (path: string): Promise<void> => writeFile(path, '');
 const remove = async (path: string): Promise<void> => rm(path, { force: true });
 
@@ -28,16 +30,17 @@ beforeAll(async () => {
   theatre = await Theatre.open(stage, main);
   await mkdir(stage.path('models'), { recursive: true });
   await theatre.makeFleet();
-  file.hold = stage.path('hold');
-  file.ill = stage.path('ill');
+  told.hold = stage.path('hold');
+  told.ill = stage.path('ill');
   // The operator's check waits while there is a file `hold`, and then says no if there is a file `ill`.
-  const script = `while [ -e ${file.hold} ]; do sleep 0.05; done; [ ! -e ${file.ill} ] || { echo 'lens is dirty' >&2; exit 4; }`;
+  const script = `while [ -e ${told.hold} ]; do sleep 0.05; done; [ ! -e ${told.ill} ] || { echo 'lens is dirty' >&2; exit 4; }`;
   const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as { slots: object[] };
   const slots = profile.slots.map((slot) => ({
     ...slot,
     healthCommand: ['/bin/sh', '-c', script],
     healthSeconds: 600,
     commitAfterSeconds: 3,
+    onFailure: 'last-good',
   }));
   const text = JSON.stringify({ ...profile, slots, leaseSeconds: 900 });
   await writeFile(theatre.profile, text);
@@ -66,7 +69,7 @@ async function expectRunning(id: string): Promise<void> {
 
 /** Asks for the upgrade and waits until its trial has begun; `ended` is the command that follows it. */
 async function onTrial(id: string): Promise<{ readonly ended: Promise<Ran> }> {
-  await put(file.hold);
+  await put(told.hold);
   const from = theatre.agent.lines.length;
   const ended = theatre.upgrade(id);
   await theatre.agent.says(/its trial begins/, { from });
@@ -75,7 +78,7 @@ async function onTrial(id: string): Promise<{ readonly ended: Promise<Ran> }> {
 
 describe('a release on trial', () => {
   beforeEach(async () => {
-    await Promise.all([remove(file.hold), remove(file.ill)]);
+    await Promise.all([remove(told.hold), remove(told.ill)]);
   });
 
   test(
@@ -103,8 +106,8 @@ describe('a release on trial', () => {
       const status = await theatre.cli('status', SLOT, '--state', theatre.deviceState, '--json');
       expect([status.code, status.stdout]).toEqual([1, expect.stringContaining('health check has not ended')]);
       // It fails then, with the reason that the operator's check gave.
-      await put(file.ill);
-      await remove(file.hold);
+      await put(told.ill);
+      await remove(told.hold);
       const ran = await ended;
       expect(ran.code).toBe(1);
       expect(ran.stdout).toContain('"rolled-back"');
@@ -150,14 +153,25 @@ describe('a release on trial', () => {
       const broker = stage.actors.find(({ name }) => name === 'broker');
       process.kill(broker?.pid ?? 0, 'SIGSTOP');
       try {
-        await remove(file.hold);
+        await remove(told.hold);
         await theatre.agent.says(/committed: it ran for 3 s/);
       } finally {
         process.kill(broker?.pid ?? 0, 'SIGCONT');
       }
       expect((await ended).code).toBe(0);
+      before = running;
       running = id;
       await expectRunning(running);
     },
   );
+});
+
+test('a committed release that is altered gives way to the last good one', { timeout: 120_000 }, async () => {
+  const file = join(theatre.modelFile, 'labels.txt');
+  await rm(file);
+  await writeFile(file, 'other labels');
+  await theatre.agent.says(/the release before was put back/);
+  await expectRunning(before);
+  const shown = await theatre.must('device', 'show', theatre.deviceId, '--state', theatre.controllerState, '--json');
+  expect(shown.stdout).toContain('last-good');
 });
