@@ -1,3 +1,2 @@
 // The state of a software TPM, made as the product makes it for its users.
 export { makeSoftwareTpmState } from '../../src/testing/software-tpm-setup.ts';
-export type { SetupOptions } from '../../src/testing/software-tpm-setup.ts';

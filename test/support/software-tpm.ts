@@ -1,3 +1,3 @@
 // The software TPM of the tests is the one that the product gives to its users.
-export { SoftwareTpm, startSoftwareTpm } from '../../src/testing/software-tpm.ts';
-export type { RestartOptions, SoftwareTpmOptions } from '../../src/testing/software-tpm.ts';
+export { startSoftwareTpm } from '../../src/testing/software-tpm.ts';
+export type { SoftwareTpm } from '../../src/testing/software-tpm.ts';
