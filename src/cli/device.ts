@@ -4,6 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import type { DeviceDetail, DeviceView } from '../controller/views.ts';
 import { askController } from './control-client.ts';
 import { stateOption } from './controller.ts';
+import { allowKeys } from './device-allow.ts';
 import { deviceTable, deviceText } from './device-text.ts';
 import { EXIT } from './exit.ts';
 import { outputOf } from './output.ts';
@@ -105,6 +106,12 @@ export function deviceCommand(): Command {
     .action(async (device: string, label: string | undefined, { state }: StateOptions, self: Command) => {
       await ask(self, state, 'label', { device, label: label ?? null });
     });
+  const allow = add('allow', 'let endorsement keys in beforehand; without a key or file, show those that are')
+    .argument('[key]', 'TPM Name of the endorsement key (hex), or a JSON file as --json shows the list')
+    .addOption(new Option('--note <text>', 'who or what it is; shown as who approved').default('operator'))
+    .addOption(new Option('--pinned', 'you have seen that it is a hardware TPM, though no vendor certifies it'))
+    .addOption(new Option('--remove', 'take the key off the list; a device that is in keeps its place'));
+  allow.action(allowKeys);
   add('token', 'make a one-time token that lets the device in that brings it')
     .argument('<name>', 'what the token is for; shown as who approved')
     .action(token);

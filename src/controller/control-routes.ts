@@ -1,6 +1,7 @@
 // The requests that the control interface takes, each with the shape of its body and what is answered.
 import { parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
+import { allowedEksShape } from './allow-list.ts';
 import type { Operator } from './operator.ts';
 import type { DeviceRow } from './registry.ts';
 import { deviceDetail, deviceView } from './views.ts';
@@ -66,6 +67,14 @@ const ROUTES: Readonly<Record<string, Route>> = {
   token: route(v.strictObject({ name: text(64) }), async ({ operator }, { name }) =>
     Promise.resolve({ token: operator.token(name) }),
   ),
+  allow: route(v.strictObject({ entries: allowedEksShape }), async ({ operator }, { entries }) => ({
+    admitted: await operator.allow(entries),
+  })),
+  allowed: route(nothing, async ({ operator }) => Promise.resolve({ entries: operator.allowed() })),
+  disallow: route(v.strictObject({ ekName: text(128) }), async ({ operator }, { ekName }) => {
+    operator.disallow(ekName);
+    return Promise.resolve({ entries: operator.allowed() });
+  }),
   upgrade: route(
     v.strictObject({
       devices: v.pipe(v.array(device), v.minLength(1), v.maxLength(MAX_DEVICES)),

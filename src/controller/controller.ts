@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import { BusError } from '../errors.ts';
 import type { Trust } from '../release/root.ts';
 import type { Appraisal, ReferenceRelease } from '../verifier/types.ts';
+import { openAllowList } from './allow-list.ts';
 import { Bell } from './bell.ts';
 import { Challenger } from './challenger.ts';
 import { CommandOffice } from './command-office.ts';
@@ -136,6 +137,7 @@ export class Controller {
       log,
       markFile: join(settings.stateDir, STATE_FILES.mark),
     });
+    const allowed = openAllowList(join(settings.stateDir, STATE_FILES.allowed));
     const desk = new EnrolmentDesk({
       settings,
       references: () => this.#references.references,
@@ -143,6 +145,7 @@ export class Controller {
       bus,
       clock,
       tokens,
+      allowed,
       log,
       sendRoot: async (device) => this.#rootOffice.send(device),
       changed: async (device) => {
@@ -170,6 +173,7 @@ export class Controller {
       office: this.#office,
       desk,
       tokens,
+      allowed,
       clock,
       log,
       bell: this.#bell,

@@ -6,13 +6,15 @@ import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { issueCertificate, readRequest } from '../crypto/certificates.ts';
 import { equalBytes, sha256 } from '../crypto/digest.ts';
-import { BusError, WireError } from '../errors.ts';
+import { BusError, ConfigError, WireError } from '../errors.ts';
 import { decodeEnrolProof, decodeEnrolRequest, encodeEnrolCredential, encodeEnrolOutcome } from '../protocol/codec.ts';
 import type { Endorsement, EnrolOutcome, EnrolProof, EnrolRequest } from '../protocol/messages.ts';
 import { openStatement, signStatement } from '../protocol/statement.ts';
+import { objectName } from '../tpm/wire/names.ts';
 import type { Finding } from '../rules/finding.ts';
-import { credentialFor, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
-import type { Newcomer } from './newcomer.ts';
+import { credentialFor, pinned, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
+import type { Newcomer, Read } from './newcomer.ts';
+import type { AllowedEk, AllowList } from './allow-list.ts';
 import type { ControllerLog } from './log.ts';
 import type { References } from './references.ts';
 import type { DeviceRow, Registry } from './registry.ts';
@@ -34,6 +36,7 @@ export interface EnrolmentParts {
   readonly bus: Pick<Bus, 'publish'>;
   readonly clock: Clock;
   readonly tokens: Tokens;
+  readonly allowed: AllowList;
   readonly log: ControllerLog;
   /** Sends the root statement to a device that is let in: its firmware may be older than the keys of today. */
   readonly sendRoot?: (device: string) => Promise<void>;
@@ -113,9 +116,9 @@ export class EnrolmentDesk {
   }
 
   async #request(request: EnrolRequest, bytes: Buffer): Promise<void> {
-    const { settings, references, registry, clock } = this.#parts;
+    const { registry, clock } = this.#parts;
     const digest = sha256(bytes);
-    const read = readNewcomer(request, settings, references(), clock.now());
+    const read = this.#read(request);
     if ('refused' in read) return this.#refuse(request.deviceId, digest, read.refused);
     const known = await registry.device(request.deviceId);
     if (known !== null && known.state !== 'retired' && !(await this.#isSame(known, request))) {
@@ -151,13 +154,13 @@ export class EnrolmentDesk {
   }
 
   async #proof(device: string, proof: EnrolProof): Promise<void> {
-    const { registry, settings, references, clock } = this.#parts;
+    const { registry, clock } = this.#parts;
     const digest = Buffer.from(proof.request);
     const open = await registry.credential(digest);
     if (open === null || clock.now() - open.at > OPEN_MS) return;
     const request = decodeEnrolRequest(open.bytes);
     if (request.deviceId !== device) return;
-    const read = readNewcomer(request, settings, references(), clock.now());
+    const read = this.#read(request);
     if ('refused' in read) return this.#refuse(device, digest, read.refused);
     const faults = proofFindings(read.newcomer, proof, { request: digest, secret: open.secret });
     // A wrong answer may be anybody's: it does not close the way for the right one.
@@ -190,10 +193,43 @@ export class EnrolmentDesk {
       // A device that lost its disk asks with the same two keys and a new key for the broker: that is the one to certify.
       await registry.renewEnrolment(enrolment);
     }
+    if (!added && known?.state !== 'pending') return;
+    if (await this.admitAllowed(id)) return;
     // A token is for who waits; a device that has its place does not use one up.
-    if (request.token === null || (!added && known?.state !== 'pending')) return;
-    const token = tokens.take(request.token);
+    const token = request.token === null ? null : this.#consult(() => tokens.take(request.token ?? ''));
     if (token !== null) await this.approve(id, `token ${token}`);
+  }
+
+  /** A file of the operator's that is damaged lets nobody in, and does not end the daemon: newcomers make us look into it. */
+  #consult<T>(look: () => T): T | null {
+    try {
+      return look();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#parts.log.write('error', 'config', `nobody is let in by it: ${error.message}`);
+      return null;
+    }
+  }
+
+  #allowed({ ek }: Newcomer): AllowedEk | null {
+    return this.#consult(() => this.#parts.allowed.find(toHex(objectName(ek))));
+  }
+
+  #read(request: EnrolRequest): Read {
+    const { settings, references, clock } = this.#parts;
+    const read = readNewcomer(request, settings, references(), clock.now());
+    if ('refused' in read || this.#allowed(read.newcomer)?.pinned !== true) return read;
+    return { newcomer: pinned(read.newcomer) };
+  }
+
+  /** Endorses a device that waits and whose endorsement key was let in beforehand. False when it does not wait, or was not. */
+  async admitAllowed(device: string): Promise<boolean> {
+    const { registry } = this.#parts;
+    const [row, waiting] = [await registry.device(device), await registry.enrolment(device)];
+    if (row?.state !== 'pending' || waiting === null) return false;
+    const read = this.#read(decodeEnrolRequest(waiting.request));
+    const entry = 'refused' in read ? null : this.#allowed(read.newcomer);
+    return entry !== null && this.approve(device, `allow-list ${entry.note}`);
   }
 
   async #settle(device: string, digest: Buffer, request: EnrolRequest): Promise<void> {
@@ -223,11 +259,11 @@ export class EnrolmentDesk {
 
   /** Endorses a device that waits, or was rejected, and tells it. False when it is neither, or its request no longer stands. */
   async approve(device: string, approvedBy: string): Promise<boolean> {
-    const { registry, settings, references, clock, log, changed } = this.#parts;
+    const { registry, settings, clock, log, changed } = this.#parts;
     const pending = await registry.enrolment(device);
     if (pending === null) return false;
     const request = decodeEnrolRequest(pending.request);
-    const read = readNewcomer(request, settings, references(), clock.now());
+    const read = this.#read(request);
     if ('refused' in read) return false;
     const endorsement = endorsementOf(read.newcomer, settings, approvedBy, clock.now());
     const signed = signStatement('endorsement', endorsement, settings.resultKey);

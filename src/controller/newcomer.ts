@@ -42,6 +42,17 @@ function finding(
   return { rule, status, subject: 'device', expected, found, source: 'fleet' };
 }
 
+function saysSoftware({ tpm }: EkCertificateCheck): boolean {
+  return /swtpm|software/i.test(`${tpm?.manufacturer ?? ''} ${tpm?.model ?? ''}`);
+}
+
+/** As an operator who knows this endorsement key to be of hardware lets it in; what is certified as software stays software. */
+export function pinned(newcomer: Newcomer): Newcomer {
+  const { tier, certificate } = newcomer;
+  const isSoftware = certificate.faults.length === 0 || saysSoftware(certificate);
+  return tier === 'software' && !isSoftware ? { ...newcomer, tier: 'pinned' } : newcomer;
+}
+
 /** A software TPM's certificate names itself; a chain to a software root proves no hardware whatever it names. */
 function tierOf(request: EnrolRequest, ek: TpmtPublic, settings: Settings, now: number): [Tier, EkCertificateCheck] {
   if (request.ekCertificate === null) {
@@ -51,8 +62,7 @@ function tierOf(request: EnrolRequest, ek: TpmtPublic, settings: Settings, now: 
   const check = (roots: Settings['ekRoots']['hardware']): EkCertificateCheck =>
     checkEkCertificate(request.ekCertificate ?? Buffer.alloc(0), publicKeyOf(ek), { roots, intermediates }, now);
   const hardware = check(settings.ekRoots.hardware);
-  const saysSoftware = /swtpm|software/i.test(`${hardware.tpm?.manufacturer ?? ''} ${hardware.tpm?.model ?? ''}`);
-  if (hardware.faults.length === 0 && !saysSoftware) return ['hardware', hardware];
+  if (hardware.faults.length === 0 && !saysSoftware(hardware)) return ['hardware', hardware];
   const software = check(settings.ekRoots.software);
   return ['software', software.faults.length === 0 ? software : hardware];
 }

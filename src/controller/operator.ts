@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { TouchstoneError } from '../errors.ts';
 import type { Clock } from '../clock.ts';
+import type { AllowedEk, AllowList } from './allow-list.ts';
 import type { Bell } from './bell.ts';
 import type { Challenger } from './challenger.ts';
 import type { CommandOffice } from './command-office.ts';
@@ -21,6 +22,7 @@ export interface OperatorParts {
   readonly office: CommandOffice;
   readonly desk: EnrolmentDesk;
   readonly tokens: Tokens;
+  readonly allowed: AllowList;
   readonly clock: Clock;
   readonly log: ControllerLog;
   readonly bell: Bell;
@@ -154,6 +156,26 @@ export class Operator {
   /** A one-time enrolment token; it is shown once. */
   token(name: string): string {
     return this.#parts.tokens.issue(name);
+  }
+
+  /** Lets endorsement keys in beforehand; devices that wait with one of them are let in now. Their ids. */
+  async allow(entries: readonly AllowedEk[]): Promise<string[]> {
+    const { allowed, registry, desk } = this.#parts;
+    allowed.add(entries);
+    const admitted: string[] = [];
+    for (const { id, state } of await registry.devices()) {
+      if (state === 'pending' && (await desk.admitAllowed(id))) admitted.push(id);
+    }
+    return admitted;
+  }
+
+  /** Those that were let in beforehand. Who has enrolled meanwhile keeps his place. */
+  allowed(): readonly AllowedEk[] {
+    return this.#parts.allowed.list();
+  }
+
+  disallow(ekName: string): void {
+    if (!this.#parts.allowed.remove(ekName)) refuse(`no endorsement key of the Name ${ekName} is let in beforehand`);
   }
 
   /** Asks for evidence now. */

@@ -72,6 +72,7 @@ export const STATE_FILES = {
   references: 'references',
   ekRoots: 'ek-roots',
   tokens: 'tokens.json',
+  allowed: 'allowed-eks.json',
   registry: 'registry.sqlite',
   mark: 'registry.mark',
   socket: 'control.sock',

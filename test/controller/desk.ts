@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { openAllowList } from '../../src/controller/allow-list.ts';
+import type { AllowList } from '../../src/controller/allow-list.ts';
 import { EnrolmentDesk } from '../../src/controller/enrolment.ts';
 import { loadReferences } from '../../src/controller/references.ts';
 import type { References } from '../../src/controller/references.ts';
@@ -39,6 +41,7 @@ export interface Desk {
   readonly desk: EnrolmentDesk;
   readonly registry: Registry;
   readonly tokens: ReturnType<typeof openTokens>;
+  readonly allowed: AllowList;
   readonly stateDir: string;
   readonly lines: string[];
   /** Messages to devices, oldest first. */
@@ -67,11 +70,13 @@ export async function openDesk(
   const sent: Buffer[] = [];
   const lines: string[] = [];
   const tokens = openTokens(join(stateDir, 'tokens.json'));
+  const allowed = openAllowList(join(stateDir, 'allowed-eks.json'));
   const desk = new EnrolmentDesk({
     settings,
     references: () => references,
     registry,
     tokens,
+    allowed,
     clock: systemClock,
     bus: {
       publish: async (_topic, payload) => {
@@ -82,7 +87,7 @@ export async function openDesk(
     log: { write: (_level, _event, message) => lines.push(message) },
     changed: async () => Promise.resolve(),
   });
-  return { desk, registry, tokens, stateDir, lines, sent };
+  return { desk, registry, tokens, allowed, stateDir, lines, sent };
 }
 
 /** The outcome that was sent last. */
