@@ -16,7 +16,14 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { HashPool } from '../../src/files/hash-pool.ts';
 import { sourceFolder } from '../../src/gate/source.ts';
-import { inboxFolder, noHook, placesOf, releaseFolder, releaseOfTarget } from '../../src/gate/places.ts';
+import {
+  inboxFolder,
+  incomingFolder,
+  noHook,
+  placesOf,
+  releaseFolder,
+  releaseOfTarget,
+} from '../../src/gate/places.ts';
 import type { StepHook } from '../../src/gate/places.ts';
 import { assertSpace, stage } from '../../src/gate/staging.ts';
 import { makeRelease, writeTree } from '../release/publisher.ts';
@@ -86,6 +93,51 @@ describe('a release comes', () => {
     for (const { id, folder } of releases) await device.install(id, folder, { slot: 'signs' });
     expect(device.names('releases')).toEqual([good.id, ...releases.slice(1).map((one) => one.id)].toSorted());
     expect(device.linked()).toBe(good.id);
+  });
+});
+
+describe('a release that was fetched', () => {
+  const url = 'https://example.org/r';
+  const fetched = async (device: Device): Promise<string> => {
+    const folder = incomingFolder(device.stateDir, good.id);
+    await makeRelease(folder, pool);
+    return folder;
+  };
+
+  test('goes in without a second copy of its bytes, and leaves no other name of them', async () => {
+    await using device = new Device(pool);
+    const folder = await fetched(device);
+    const { ino } = lstatSync(join(folder, 'model/classifier.onnx'));
+    expect(await device.install(good.id, url)).toMatchObject({ rule: 'done' });
+    const there = lstatSync(join(device.stateDir, 'releases', good.id, 'model/classifier.onnx'));
+    expect([there.ino, there.nlink, there.mode & 0o777]).toEqual([ino, 1, 0o444]);
+    expect(device.names('incoming')).toEqual([]);
+  });
+
+  test.each(['copy files', 'read the copy', 'name ready', 'switch the link', 'clean up'])(
+    'is still there, or in, after a cut before the step %j',
+    async (at) => {
+      await using device = new Device(pool);
+      await fetched(device);
+      const step: StepHook = (name) => {
+        if (name === at) throw new Error('the power is cut');
+      };
+      await expect(device.install(good.id, url, { changes: { step } })).rejects.toThrow('the power is cut');
+      await device.gate().recover();
+      const row = await device.row();
+      const again = row.state === 'NONE' ? (await device.install(good.id, url)).rule : 'done';
+      expect(again).toBe('done');
+      expect(device.linked()).toBe(good.id);
+    },
+  );
+
+  test('and is not as it was signed is not kept for the next attempt', async () => {
+    await using device = new Device(pool);
+    const folder = await fetched(device);
+    writeFileSync(join(folder, 'model/classifier.onnx'), 'other weights of 20b');
+    expect(await device.install(good.id, url)).toMatchObject({ rule: 'release-file-changed' });
+    expect(device.names('incoming')).toEqual([]);
+    expect(device.names('releases')).toEqual([]);
   });
 });
 

@@ -62,6 +62,7 @@ describe('firmware profiles', () => {
       'required',
       'runtime',
       'formats',
+      'transfer',
       'maxDetectionSeconds',
       'attestEverySeconds',
       'leaseSeconds',
