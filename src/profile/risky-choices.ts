@@ -69,6 +69,15 @@ const CHOICES: readonly Choice[] = [
         field: `slots.${index}.onLeaseExpired`,
         message: `slot ${slot.name} goes on for ever on a device that was cut off, even when it would have been stopped`,
       },
+      typeof slot.commitAfterSeconds === 'number' && {
+        field: `slots.${index}.commitAfterSeconds`,
+        message: `who hides the controller's word can let a healthy release of slot ${slot.name} commit, though it was to be stopped`,
+      },
+      (slot.runtimeCommand ?? slot.healthCommand) !== undefined &&
+        slot.healthUser === undefined && {
+          field: `slots.${index}`,
+          message: `without healthUser the health check of slot ${slot.name} runs with all that the agent may do`,
+        },
       slot.onFailure === 'degraded' && {
         field: `slots.${index}.onFailure`,
         message: `slot ${slot.name} says degraded for a model that was changed: its program must know what to do then`,

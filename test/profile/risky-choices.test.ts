@@ -46,6 +46,8 @@ describe('a risky choice', () => {
     ['no boot PCR', withTpm({ bootPcrs: [] }), 'tpm.bootPcrs', /no boot PCR/],
     ['no Secure Boot PCR', withTpm({ bootPcrs: [0] }), 'tpm.bootPcrs', /without PCR 7/],
     ['a boot PCR that grows while running', withTpm({ bootPcrs: [0, 7, 10] }), 'tpm.bootPcrs', /PCR 10 changes/],
+    ['a commitment by time', withSlot({ commitAfterSeconds: 60 }), 'slots.0.commitAfterSeconds', /hides/],
+    ['a health check as the agent', withSlot({ healthCommand: ['/bin/true'] }), 'slots.0', /healthUser/],
     ['shared ownership', withTpm({ ownership: 'shared' }), 'tpm.ownership', /every local user/],
     ['a software TPM', withTpm({ tcti: 'swtpm:path=/run/x' }), 'tpm.tcti', /A0/],
     ['a slot that outlives its lease', withSlot({ onLeaseExpired: 'continue' }), 'slots.0.onLeaseExpired', /for ever/],
