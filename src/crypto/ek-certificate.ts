@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { tryLink, vouches } from './certificate-link.ts';
 import { equalBytes, sha256 } from './digest.ts';
-import { bytesOf, fromDer, oidOf, parts } from './der.ts';
+import { bytesOf, fromDer, oid, oidOf, parts, sequence, toDer } from './der.ts';
 import type { Asn1 } from './der.ts';
 
 /** tcg-kp-EKCertificate (TCG EK Credential Profile 2.5, 3.2.16). */
@@ -96,12 +96,29 @@ function wayToRoot(leaf: X509Certificate, roots: readonly X509Certificate[], mid
 const subjectOf = ({ subject }: { readonly subject?: string }): string => subject?.slice(0, MAX_SUBJECT) ?? '';
 const nameOf = (certificate: X509Certificate): string => subjectOf(certificate) || 'the EK certificate';
 
+const RSA = '1.2.840.113549.1.1.1';
+/** Some vendors say of an RSA key that it is for OAEP alone (RFC 4055, 4.1): true of an EK, and OpenSSL reads no such key. */
+const RSA_OAEP = '1.2.840.113549.1.1.7';
+const NULL = Buffer.from([0x05, 0x00]);
+
+/** The same key bits under the name of an ordinary RSA key; null when it is not such a one. */
+function oaepSpkiOf(certificate: X509Certificate): Buffer | null {
+  try {
+    const [tbs] = parts(fromDer(certificate.raw));
+    const spki = parts(tbs).find((part) => oidOf(parts(parts(part)[0])[0]) === RSA_OAEP);
+    const [, key] = parts(spki);
+    return key === undefined ? null : toDer(sequence(sequence(oid(RSA), fromDer(NULL)), key));
+  } catch {
+    return null;
+  }
+}
+
 /** The key that a certificate speaks for, DER; null for one of a kind or in a form that nothing here can read. */
 function spkiOf(certificate: X509Certificate): Buffer | null {
   try {
     return certificate.publicKey.export({ type: 'spki', format: 'der' });
   } catch {
-    return null;
+    return oaepSpkiOf(certificate);
   }
 }
 
