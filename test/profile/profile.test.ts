@@ -92,6 +92,13 @@ describe('firmware profiles', () => {
     ],
     ['a lease no longer than the interval', 'leaseSeconds', 'leaseSeconds', shipped.attestEverySeconds],
     ['a lease of nothing', 'leaseSeconds', 'leaseSeconds', 0],
+    [
+      'a trial longer than the lease that would end it',
+      'slots.0.commitAfterSeconds',
+      'slots.0',
+      { ...shipped.slots[0], onLeaseExpired: 'stop', commitAfterSeconds: shipped.leaseSeconds },
+    ],
+    ['a program that is searched for', 'slots.0.healthCommand', 'slots.0.healthCommand', ['check.sh']],
     ['a format that may hold code', 'formats.0', 'formats', ['pickle']],
     ['a format twice', 'formats', 'formats', ['onnx', 'onnx']],
     ['no format at all', 'formats', 'formats', []],
