@@ -1,6 +1,7 @@
 // Reads the body of an answer: not endlessly patient, not faster than allowed, never more than announced.
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock.ts';
+import { ReleaseError } from '../errors.ts';
 import type { TransferLimits } from './limits.ts';
 import { refusedAnswer, unavailable } from './web.ts';
 
@@ -34,12 +35,20 @@ export interface BodyParts {
 
 type Next = IteratorResult<Buffer, undefined>;
 
-/** The next piece, or an error of the answer when there is none in `ms`. */
-async function nextWithin(clock: Clock, ms: number, next: Promise<Next>, late: () => void): Promise<Next> {
+/** The next piece; `late` is called when there is none in `ms`. Whatever goes wrong on the way there is the way's fault. */
+async function nextWithin(
+  url: URL,
+  { clock, limits }: BodyParts,
+  next: Promise<Next>,
+  late: () => void,
+): Promise<Next> {
   const came = new AbortController();
-  clock.sleep(ms, came.signal).then(late, () => undefined);
+  clock.sleep(limits.idleMs, came.signal).then(late, () => undefined);
   try {
     return await next;
+  } catch (error) {
+    if (error instanceof ReleaseError) throw error;
+    throw unavailable(url, error instanceof Error ? error.message : 'the connection failed', error);
   } finally {
     came.abort();
   }
@@ -61,7 +70,7 @@ export async function* pieces(
   try {
     for (;;) {
       const since = clock.monotonic();
-      const next = await nextWithin(clock, limits.idleMs, iterator.next(), () => {
+      const next = await nextWithin(url, parts, iterator.next(), () => {
         answer.destroy(unavailable(url, `nothing came for ${limits.idleMs} ms`));
       });
       waited += clock.monotonic() - since;
@@ -81,13 +90,6 @@ export async function* pieces(
     if (!answer.complete) throw unavailable(url, 'the connection ended early');
   } catch (error) {
     signal.throwIfAborted();
-    if (
-      error instanceof Error &&
-      'code' in error &&
-      /^(?:ECONN|EPIPE|ETIMEDOUT|ERR_STREAM|HPE_)/.test(String(error.code))
-    ) {
-      throw unavailable(url, error.message, error);
-    }
     throw error;
   } finally {
     answer.destroy();

@@ -238,6 +238,14 @@ describe('a hostile server', () => {
       }),
     ],
     [
+      'sends what is no HTTP',
+      'aborted',
+      get((_path, request) => {
+        request.socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nZZ\r\n');
+        return true;
+      }),
+    ],
+    [
       'drips',
       'bytes came in',
       get((_path, _request, response, body) => {
