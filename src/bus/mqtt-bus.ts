@@ -1,10 +1,10 @@
 // The bus over MQTT 5 with TLS: reconnects for ever, subscribes again, and says when it is connected.
 import { randomBytes } from 'node:crypto';
-import { connectAsync } from 'mqtt';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { BusError } from '../errors.ts';
 import { CLIENT_ID_PREFIX } from './bus.ts';
 import type { Bus, BusMessage } from './bus.ts';
+import { firstConnection, startMqttClient } from './mqtt-client.ts';
 
 export interface MqttOptions {
   /** mqtts://host:port */
@@ -62,6 +62,8 @@ function clientOptions(options: MqttOptions): IClientOptions {
     connectTimeout: 15_000,
     queueQoSZero: false,
     resubscribe: true,
+    // Would keep a buffer of each of 65,536 numbers: more than 10 MB, to save nothing that shows.
+    writeCache: false,
     properties: { maximumPacketSize: MAX_PACKET, sessionExpiryInterval: session },
     ...(options.will === undefined
       ? {}
@@ -131,7 +133,7 @@ class MqttBus implements Bus {
 /** Connects once, then stays connected. Errors: BusError BUS_UNAVAILABLE when the first attempt fails. */
 export async function connectMqttBus(options: MqttOptions): Promise<Bus> {
   try {
-    return new MqttBus(await connectAsync(options.url, clientOptions(options), false));
+    return new MqttBus(await firstConnection(startMqttClient(options.url, clientOptions(options))));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BusError('BUS_UNAVAILABLE', `no connection to ${options.url}: ${reason}`, { cause });

@@ -1,7 +1,6 @@
 // Asks web servers: redirects, TLS, proxies and the time until an answer begins. What is in the answer is for others to judge.
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import type { IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type * as Http from 'node:http';
+import type * as Https from 'node:https';
 import type { Clock } from '../clock.ts';
 import { ReleaseError } from '../errors.ts';
 import type { TransferLimits } from './limits.ts';
@@ -50,20 +49,35 @@ function failure(url: URL, cause: unknown): ReleaseError {
   return UNTRUSTED.test(code) ? refusedAnswer(url, `TLS: ${words}`, cause) : unavailable(url, words, cause);
 }
 
+interface Clients {
+  readonly http: typeof Http;
+  readonly https: typeof Https;
+  readonly plain: Http.Agent;
+  readonly secure: Https.Agent;
+}
+
+/** Got when they are needed, and not imported: an import of node:http loads WebSocket and fetch too, 14 MB that a device at rest has no use for. */
+function clients({ env, ca }: WebParts): Clients {
+  const [http, https] = [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')];
+  const options = { keepAlive: true, maxSockets: 4, proxyEnv: env };
+  return {
+    http,
+    https,
+    plain: new http.Agent(options),
+    secure: new https.Agent({ ...options, ...(ca === null ? {} : { ca }) }),
+  };
+}
+
 export class Web implements Disposable {
   readonly #parts: WebParts;
-  readonly #http: HttpAgent;
-  readonly #https: HttpsAgent;
+  #clients: Clients | null = null;
 
   constructor(parts: WebParts) {
     this.#parts = parts;
-    const options = { keepAlive: true, maxSockets: 4, proxyEnv: parts.env };
-    this.#http = new HttpAgent(options);
-    this.#https = new HttpsAgent({ ...options, ...(parts.ca === null ? {} : { ca: parts.ca }) });
   }
 
   /** The head of the last answer after all redirects; its body is unread. Errors: ReleaseError TRANSFER_…; the signal's reason. */
-  async ask(question: Question): Promise<IncomingMessage> {
+  async ask(question: Question): Promise<Http.IncomingMessage> {
     const { limits } = this.#parts;
     let { url } = question;
     for (let hop = 0; ; hop++) {
@@ -80,7 +94,7 @@ export class Web implements Disposable {
     }
   }
 
-  #checked(url: URL, status: number, answer: IncomingMessage): IncomingMessage {
+  #checked(url: URL, status: number, answer: Http.IncomingMessage): Http.IncomingMessage {
     if (status >= 500 || status === 408 || status === 429) {
       answer.destroy();
       throw unavailable(url, `the server answers ${status}`);
@@ -93,16 +107,15 @@ export class Web implements Disposable {
     return answer;
   }
 
-  async #once({ method, url, headers, signal }: Question): Promise<IncomingMessage> {
+  async #once({ method, url, headers, signal }: Question): Promise<Http.IncomingMessage> {
     const { clock, limits } = this.#parts;
-    const secure = url.protocol === 'https:';
-    const asked = secure ? httpsRequest : httpRequest;
+    const { http, https, plain, secure } = (this.#clients ??= clients(this.#parts));
+    const [asked, agent] = url.protocol === 'https:' ? [https.request, secure] : [http.request, plain];
     const began = new AbortController();
     const waiting = AbortSignal.any([signal, began.signal]);
     try {
       return await new Promise((resolve, reject) => {
         const all = { 'accept-encoding': 'identity', 'user-agent': 'touchstone', ...headers };
-        const agent = secure ? this.#https : this.#http;
         const request = asked(url, { method, headers: all, agent, signal, maxHeaderSize: 16_384 });
         request.on('response', (answer) => {
           // Whoever reads hears of it; while nobody does, it must not end the process.
@@ -125,7 +138,7 @@ export class Web implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    this.#clients?.plain.destroy();
+    this.#clients?.secure.destroy();
   }
 }
