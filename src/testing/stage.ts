@@ -30,8 +30,8 @@ function startChild(
   command: string,
   args: readonly string[],
 ): ChildProcessByStdio<null, Readable, Readable> {
-  // Daemons live in sbin, which is not in everybody's PATH.
-  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+  // Daemons live in sbin, which is not in everybody's PATH; and what a killed child leaves in its temporary folder goes with the stage.
+  const env = { ...process.env, TMPDIR: dir, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   return spawn(command, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
 }
 
