@@ -219,7 +219,11 @@ describe('while a release is fetched', () => {
     await agent.run('a', install(one.id, server.url, 1));
     await asked(server);
     expect(await agent.run('b', install(two.id, two.folder, 2))).toBe(true);
-    expect(await agent.reportOf('a')).toMatchObject({ rule: 'superseded-order', slot: 'main' });
+    expect(await agent.reportOf('a')).toMatchObject({
+      rule: 'superseded-order',
+      slot: 'main',
+      detail: expect.stringContaining('while the release was fetched'),
+    });
     expect(agent.device.linked()).toBe(two.id);
   });
 
