@@ -52,6 +52,8 @@ export interface ModelGate extends TrialGate {
 export interface AttesterParts {
   readonly self: Self;
   readonly tpm: Tpm;
+  /** How often this TPM records its clock, ms (TpmIdentity). */
+  readonly clockUpdateMs: number;
   readonly journal: Journal;
   readonly recorder: Pick<EventRecorder, 'append' | 'snapshot'>;
   /** How this start's epoch follows the journal's; `newLog`: the PCRs were zero. */
@@ -100,7 +102,13 @@ export class Attester {
     const { journal, tpm, log, self } = parts;
     const owner = { fleetId: toHex(self.fleetId), deviceId: self.deviceId };
     this.#desk = new CommandDesk({ ...owner, session: toHex(self.session) });
-    this.#leases = new LeaseKeeper({ journal, tpm, ...owner, session: self.session });
+    this.#leases = new LeaseKeeper({
+      journal,
+      tpm,
+      ...owner,
+      session: self.session,
+      clockUpdateMs: parts.clockUpdateMs,
+    });
     this.#trials = new TrialKeeper({
       slots: parts.profile.profile.slots,
       gate: parts.gate,

@@ -14,6 +14,8 @@ export type ResultJudgement =
 export interface LeaseKeeperParts {
   readonly journal: Pick<Journal, 'lease' | 'setLease' | 'remember' | 'recall' | 'acknowledge'>;
   readonly tpm: Pick<Tpm, 'readClock'>;
+  /** How often this TPM records its clock, ms (TpmIdentity). */
+  readonly clockUpdateMs: number;
   readonly fleetId: string;
   readonly deviceId: string;
   /** 16 bytes: this agent start. */
@@ -67,6 +69,6 @@ export class LeaseKeeper {
   /** What is left now, by the TPM's own clock. */
   async now(): Promise<LeaseNow> {
     const [lease, clock] = await Promise.all([this.#parts.journal.lease(), this.#parts.tpm.readClock()]);
-    return leaseNow(lease, clock);
+    return leaseNow(lease, clock, this.#parts.clockUpdateMs);
   }
 }

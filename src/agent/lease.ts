@@ -2,11 +2,16 @@
 import type { Lease } from '../store/journal.ts';
 import type { TpmClock } from '../tpm/port.ts';
 
+/** Beside what the TPM's clock may go back by: how long it may run before it first counts. */
+const START_MS = 4;
+
 /**
- * A TPM clock may go back by up to 4096 ms at a power cut (TPM 2.0 Part 1, 36.3.2; measured), so every reset counts as this much
- * used: a device that is cut again and again can't stretch its lease.
+ * A TPM clock may go back at a power cut by what it had not recorded yet (TPM 2.0 Part 2, 10.11.1), so every reset counts as this
+ * much used: a device that is cut again and again can't stretch its lease. `clockUpdateMs`: how often the TPM records its clock.
  */
-export const RESET_COSTS_MS = 4100;
+export function resetCostsMs(clockUpdateMs: number): number {
+  return clockUpdateMs + START_MS;
+}
 
 /** none: no result yet. void: the TPM is not the one, or not in the life, that the lease was given to. */
 export type LeaseNow =
@@ -16,7 +21,7 @@ export type LeaseNow =
   | { readonly state: 'void'; readonly why: string };
 
 /** What is left of `lease` when the TPM says `clock`. */
-export function leaseNow(lease: Lease | null, clock: TpmClock): LeaseNow {
+export function leaseNow(lease: Lease | null, clock: TpmClock, clockUpdateMs: number): LeaseNow {
   if (lease === null) return { state: 'none' };
   const { from } = lease;
   const resets = clock.resetCount - from.epoch.resetCount;
@@ -24,7 +29,7 @@ export function leaseNow(lease: Lease | null, clock: TpmClock): LeaseNow {
   if (resets === 0 && clock.restartCount < from.epoch.restartCount) {
     return { state: 'void', why: 'the TPM counts fewer restarts than when the lease began' };
   }
-  const usedMs = Number(clock.clock - from.clock) + resets * RESET_COSTS_MS;
+  const usedMs = Number(clock.clock - from.clock) + resets * resetCostsMs(clockUpdateMs);
   if (usedMs < 0) return { state: 'void', why: 'the TPM clock went back further than power cuts explain' };
   const leftMs = lease.leaseForMs - usedMs;
   return leftMs > 0

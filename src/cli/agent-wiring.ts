@@ -208,6 +208,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
       agent.leaseEndsIn(leaseLeftMs);
     },
     tpm,
+    clockUpdateMs: identity.clockUpdateMs,
     journal,
     recorder,
     start,

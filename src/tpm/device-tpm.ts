@@ -51,6 +51,9 @@ export interface TpmParts {
   readonly auths: HierarchyAuths;
 }
 
+/** The longest that the specification allows (Part 2, 10.11.1), for a TPM that does not tell its own. */
+const LONGEST_CLOCK_UPDATE_MS = 1 << 22;
+
 /** Four characters, padded with NUL or spaces: TPM_PT_MANUFACTURER, Part 2, 6.13. */
 function manufacturerText(value: number): string {
   const bytes = Buffer.alloc(4);
@@ -136,6 +139,7 @@ export class DeviceTpm implements Tpm {
         akQualifiedName: qualifiedName(TPM_RH.ENDORSEMENT, this.#ak.name),
         manufacturer: manufacturerText(fixed.get(TPM_PT.MANUFACTURER) ?? 0),
         firmwareVersion: (high << 32n) | low,
+        clockUpdateMs: fixed.get(TPM_PT.CLOCK_UPDATE) ?? LONGEST_CLOCK_UPDATE_MS,
       };
     });
   }

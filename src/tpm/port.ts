@@ -10,7 +10,7 @@ export function sameEpoch(a: Epoch, b: Epoch): boolean {
   return a.resetCount === b.resetCount && a.restartCount === b.restartCount;
 }
 
-/** TPMS_CLOCK_INFO, Part 2, 10.11.1. `clock` is in milliseconds of powered time and may go back 4096 ms after a power cut. */
+/** TPMS_CLOCK_INFO, Part 2, 10.11.1. `clock` is in milliseconds of powered time and may go back after a power cut, by `clockUpdateMs` of the identity. */
 export interface TpmClock extends Epoch {
   readonly clock: bigint;
   readonly safe: boolean;
@@ -44,6 +44,8 @@ export interface TpmIdentity {
   readonly akQualifiedName: Buffer;
   readonly manufacturer: string;
   readonly firmwareVersion: bigint;
+  /** The TPM records its clock at least this often, in ms (TPM_PT_CLOCK_UPDATE, Part 2, 6.13): what a power cut can take back. */
+  readonly clockUpdateMs: number;
 }
 
 /** Errors of every method: TpmError (code TPM_…). Methods are queued in call order and run one at a time. */

@@ -1,7 +1,8 @@
 // Leases on the TPM clock: never longer than granted, whatever power does.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { leaseNow, RESET_COSTS_MS } from '../../src/agent/lease.ts';
+import type { LeaseNow } from '../../src/agent/lease.ts';
+import { leaseNow as leaseBy, resetCostsMs } from '../../src/agent/lease.ts';
 import type { Lease } from '../../src/store/journal.ts';
 import type { TpmClock } from '../../src/tpm/port.ts';
 
@@ -23,6 +24,10 @@ const lease = (leaseForMs: number, clock = 100_000): Lease => ({
   status: 'affirming',
 });
 
+/** By a TPM that records its clock as often as most do. */
+const leaseNow = (...[of, clock]: [Parameters<typeof leaseBy>[0], Parameters<typeof leaseBy>[1]]): LeaseNow =>
+  leaseBy(of, clock, 4096);
+
 describe('a lease', () => {
   it('is none before the first result', () => {
     expect(leaseNow(null, clockAt(1))).toEqual({ state: 'none' });
@@ -38,7 +43,7 @@ describe('a lease', () => {
   });
 
   it('loses 4.1 s with every TPM reset since', () => {
-    expect(leaseNow(lease(10_000), clockAt(100_000, 7, 0))).toMatchObject({ leftMs: 10_000 - 2 * RESET_COSTS_MS });
+    expect(leaseNow(lease(10_000), clockAt(100_000, 7, 0))).toMatchObject({ leftMs: 10_000 - 2 * resetCostsMs(4096) });
   });
 
   it('goes on when the clock went back at a power cut, no further than cuts explain', () => {
@@ -53,6 +58,14 @@ describe('a lease', () => {
     ['an earlier clock in the same epoch', clockAt(99_999)],
   ])('is void on %s', (_title, clock) => {
     expect(leaseNow(lease(10_000), clock).state).toBe('void');
+  });
+
+  it('counts each reset as what this TPM may lose, on one that records its clock once in 70 minutes too', () => {
+    const [hour, update] = [3_600_000, 1 << 22];
+    const clock = clockAt(100_000, 6, 0);
+    expect(leaseBy(lease(2 * hour), clock, update)).toMatchObject({ leftMs: 2 * hour - resetCostsMs(update) });
+    expect(leaseBy(lease(hour), clock, update).state).toBe('expired');
+    expect(leaseBy(lease(hour), clock, 4096).state).toBe('running');
   });
 
   it('is never running after its time of true powered milliseconds, with any cuts between', () => {

@@ -22,7 +22,14 @@ function device() {
   let resetCount = 3;
   const journal = new MemoryJournal();
   const tpm = { readClock: async () => Promise.resolve({ clock, resetCount, restartCount: 0, safe: true }) };
-  const keeper = new LeaseKeeper({ journal, tpm, fleetId: FLEET, deviceId: DEVICE, session: SESSION });
+  const keeper = new LeaseKeeper({
+    journal,
+    tpm,
+    clockUpdateMs: 4096,
+    fleetId: FLEET,
+    deviceId: DEVICE,
+    session: SESSION,
+  });
   let sent = 0;
   return {
     pass: (ms: number): void => {

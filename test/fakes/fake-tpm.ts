@@ -150,6 +150,7 @@ export class FakeTpm implements Tpm {
       akQualifiedName: this.#akQualifiedName,
       manufacturer: 'FAKE',
       firmwareVersion: 0x2019102300163636n,
+      clockUpdateMs: 4096,
     });
   }
 
