@@ -86,8 +86,7 @@ async function make(fleet: TestFleet, count: number): Promise<World> {
 async function evidence({ fleet, settings, release }: World, member: Member): Promise<Buffer> {
   const { device } = member;
   for (let i = 0; i < RECORDS; i++) await device.install(release, 'measured');
-  const key = settings.challengeKeys.get(settings.challengeKid);
-  if (key === undefined) throw new TypeError('the challenge key is among the challenge keys');
+  const { key, kid } = settings.challenge;
   const challenge = {
     v: 1,
     fleetId: fromHex(fleet.fleetId),
@@ -100,7 +99,7 @@ async function evidence({ fleet, settings, release }: World, member: Member): Pr
     epoch: member.epoch,
     afterSeq: member.seq,
     policyDigest: policyOf(settings, fleet.profile.leaseSeconds * 1000).digest,
-    kid: settings.challengeKid,
+    kid,
   } as const;
   const { resetCount, restartCount } = await device.tpm.readClock();
   member.epoch = { resetCount, restartCount };
