@@ -1,12 +1,19 @@
 // Every rule of the product in one catalogue: what `touchstone explain RULE` prints and findings refer to.
 import { ENROLMENT_RULES } from './enrolment-rules.ts';
 import { EVIDENCE_RULES } from './evidence-rules.ts';
+import { OUTCOME_RULES } from './outcome-rules.ts';
 import { RELEASE_RULES } from './release-rules.ts';
 import type { EnrolmentRuleId } from './enrolment-rules.ts';
 import type { EvidenceRuleId } from './evidence-rules.ts';
+import type { OutcomeRuleId } from './outcome-rules.ts';
 import type { ReleaseRuleId } from './release-rules.ts';
 import type { Rule } from './rule.ts';
 
-export type RuleId = EnrolmentRuleId | EvidenceRuleId | ReleaseRuleId;
+export type RuleId = EnrolmentRuleId | EvidenceRuleId | OutcomeRuleId | ReleaseRuleId;
 
-export const RULES: Readonly<Record<RuleId, Rule>> = { ...RELEASE_RULES, ...EVIDENCE_RULES, ...ENROLMENT_RULES };
+export const RULES: Readonly<Record<RuleId, Rule>> = {
+  ...RELEASE_RULES,
+  ...EVIDENCE_RULES,
+  ...ENROLMENT_RULES,
+  ...OUTCOME_RULES,
+};
