@@ -1,86 +1,22 @@
 // What an agent does apart from talking: measures, records, answers challenges, takes results and commands.
 import { toHex } from '../bytes/text.ts';
-import type { Components, EpochChange } from '../cel/events.ts';
-import type { Clock } from '../clock.ts';
-import type { EventRecorder } from '../measure/recorder.ts';
-import type { SlotMeasurement } from '../measure/slot-measurer.ts';
-import type { LoadedProfile, SlotProfile } from '../profile/profile.ts';
+import type { SlotProfile } from '../profile/profile.ts';
 import type { CommandBody } from '../protocol/messages.ts';
-import type { SignedRelease } from '../release/open.ts';
-import type { Journal, SlotRow } from '../store/journal.ts';
-import type { Tpm } from '../tpm/port.ts';
-import type { Authentic } from './authentic.ts';
+import type { SlotRow } from '../store/journal.ts';
+import type { AttesterParts } from './attester-parts.ts';
 import type { HeldChallenge } from './challenge-box.ts';
 import { CommandDesk } from './command-desk.ts';
 import { CommandRunner } from './command-runner.ts';
-import type { Arrivals, Outcome } from './command-runner.ts';
+import type { Outcome } from './command-runner.ts';
 import { makeEvidence } from './evidence-maker.ts';
-import type { Basis, MadeEvidence } from './evidence-maker.ts';
+import type { MadeEvidence } from './evidence-maker.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { lastSlotEvents } from './log-reader.ts';
-import type { AgentLog } from './log.ts';
-import type { MachineNow } from './machine.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { KnownSlot } from './slot-keeper.ts';
-import type { AgentStatus } from './status.ts';
 import { slotWords } from './slot-words.ts';
 import { StatusWriter } from './status-writer.ts';
 import { TrialKeeper } from './trial-keeper.ts';
-import type { TrialGate, TrialKeeperParts } from './trial-keeper.ts';
-
-/** Who this device is and which run of its agent this is. */
-export interface Self {
-  readonly fleetId: Buffer;
-  readonly deviceId: string;
-  /** 16 random bytes. */
-  readonly session: Buffer;
-  readonly agentVersion: string;
-}
-
-/** What the agent asks of the gate. */
-export interface ModelGate extends TrialGate {
-  /** Security version that a release must have at least, where the slot holds none that may be loaded. */
-  needs(slot: string): bigint | null;
-  /** Puts the release before back in place of a committed one that is altered; true when it did. */
-  putBack(slot: string): Promise<boolean>;
-  /** The signed release that a slot should hold; null when none, or when what lies there no longer opens. */
-  expected(slot: string): Promise<SignedRelease | null>;
-  /** Judges, stages and switches; a refusal leaves what runs untouched. */
-  install(body: Extract<CommandBody, { kind: 'install' }>, row: SlotRow): Promise<Outcome>;
-}
-
-export interface AttesterParts {
-  readonly self: Self;
-  readonly tpm: Tpm;
-  /** How often this TPM records its clock, ms (TpmIdentity). */
-  readonly clockUpdateMs: number;
-  readonly journal: Journal;
-  readonly recorder: Pick<EventRecorder, 'append' | 'snapshot'>;
-  /** How this start's epoch follows the journal's; `newLog`: the PCRs were zero. */
-  readonly start: { readonly why: EpochChange; readonly newLog: boolean };
-  readonly components: Components;
-  readonly profile: LoadedProfile;
-  readonly gate: ModelGate;
-  readonly incoming: Arrivals;
-  readonly authentic: Authentic;
-  readonly clock: Clock;
-  readonly log: AgentLog;
-  readonly stateDir: string;
-  /** The health check of a release on trial. */
-  check: TrialKeeperParts['check'];
-  /** Has `work` done when nothing else is being done. */
-  soon: TrialKeeperParts['soon'];
-  /** The controller should hear of something that happened by itself. */
-  tell(): Promise<void>;
-  /** Hears of every status that was written, and when the lease ends by itself (ms from now; null: it does not). */
-  onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
-  /** What is acted by: root statement and version floors. */
-  basis(): Promise<Basis>;
-  /** Device time, ms (never back). */
-  now(): number;
-  machine(): Promise<MachineNow>;
-  measure(slot: SlotProfile, expected: SignedRelease | null): Promise<SlotMeasurement>;
-}
 
 /** Margin on the status file's life: two passes, and what a slow disk adds. */
 const STATUS_SLACK_MS = 5000;
