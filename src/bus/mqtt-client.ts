@@ -1,6 +1,5 @@
 // Makes the client of the MQTT library, for mqtts:// without loading what only other ways to a broker need.
 import { isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { connect as connectAnyhow, MqttClient } from 'mqtt';
 import type { IClientOptions } from 'mqtt';
@@ -10,7 +9,8 @@ const MQTTS_PORT = 8883;
 /** A TLS connection to the broker; until it stands its errors are the client's. */
 function tlsStream(client: MqttClient, host: string, port: number, options: IClientOptions): TLSSocket {
   const { ca, cert, key } = options;
-  const socket = connectTls({
+  // Not imported: an import of node:tls reads all its exports, and so makes strings of every public root certificate.
+  const socket = process.getBuiltinModule('node:tls').connect({
     host,
     port,
     // A name is needed for SNI, and an address is none.
