@@ -54,7 +54,8 @@ async function ended(root: number, limitMs: number): Promise<string[]> {
 describe('the watchdog', () => {
   test('ends a file that takes too long, and what it started', async () => {
     expect(await ended(process.pid, 0)).toEqual(['hangs.test.ts']);
-    expect(child.signalCode).toBe('SIGKILL');
+    // What it started is ended first: a shell that waits for it may come to its own end before it is killed.
+    expect(child.signalCode === 'SIGKILL' || child.exitCode === 128 + 9).toBe(true);
     await vi.waitUntil(() => !runs(grandchild));
   });
 

@@ -11,7 +11,7 @@
  * -D<NAME>=0 takes a rule away.
  * names:
  *   FROM_QUOTE = from in src/agent/lease.ts
- *   RESET_COSTS = RESET_COSTS_MS in src/agent/lease.ts
+ *   RESET_COSTS = resetCostsMs in src/agent/lease.ts
  *   VOID = 'void' in src/agent/lease.ts
  *   USED = usedMs in src/agent/lease.ts
  *   RUNNING = 'running' in src/agent/lease.ts
