@@ -11,7 +11,7 @@ import { ChallengeBox } from './challenge-box.ts';
 import type { ChallengeFor } from './challenge-box.ts';
 import { Enrolment } from './enrolment.ts';
 import type { EnrolmentParts } from './enrolment.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 import { Mailbox } from './mailbox.ts';
 import { phaseWords } from './phase.ts';
 import type { Papers, Phase } from './phase.ts';
@@ -26,7 +26,7 @@ export interface AgentParts {
   readonly owner: ChallengeFor;
   readonly attester: Attester;
   readonly clock: Clock;
-  readonly log: AgentLog;
+  readonly log: Log;
   /** ms between two full passes over the bytes of every slot. */
   readonly passEveryMs: number;
   /** Papers of an earlier enrolment; null: enrol first. */

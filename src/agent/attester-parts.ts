@@ -11,7 +11,7 @@ import type { Tpm } from '../tpm/port.ts';
 import type { Authentic } from './authentic.ts';
 import type { Arrivals, Outcome } from './command-runner.ts';
 import type { Basis } from './evidence-maker.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 import type { MachineNow } from './machine.ts';
 import type { AgentStatus } from './status.ts';
 import type { TrialGate, TrialKeeperParts } from './trial-keeper.ts';
@@ -52,7 +52,7 @@ export interface AttesterParts {
   readonly incoming: Arrivals;
   readonly authentic: Authentic;
   readonly clock: Clock;
-  readonly log: AgentLog;
+  readonly log: Log;
   readonly stateDir: string;
   /** The health check of a release on trial. */
   check: TrialKeeperParts['check'];

@@ -8,7 +8,7 @@ import type { Journal, SlotRow } from '../store/journal.ts';
 import { isWebSource } from '../transfer/source-url.ts';
 import { Awaited } from './awaited.ts';
 import type { CommandDesk } from './command-desk.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 
 /** How a command ended, in the words of a report. `rule` is `done`, or the rule that was broken. */
 export interface Outcome {
@@ -35,7 +35,7 @@ export interface CommandRunnerParts {
   readonly desk: CommandDesk;
   /** 16 bytes: this agent start. */
   readonly session: Buffer;
-  readonly log: AgentLog;
+  readonly log: Log;
   /** Device time, ms. */
   now(): number;
   hasSlot(slot: string): boolean;

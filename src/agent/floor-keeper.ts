@@ -17,7 +17,7 @@ import { SlotFloors } from '../tpm/floor/slot-floors.ts';
 import type { FloorState } from '../tpm/floor/state.ts';
 import { decodeFloorToken } from '../tpm/floor/token-file.ts';
 import type { FloorToken } from '../tpm/floor/token.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 
 /** What the device says of itself so that its first-write token can be made; written while its floors are not set. */
 export const FLOOR_REQUEST_FILE = 'floor-request.json';
@@ -29,10 +29,10 @@ export interface FloorKeeperParts {
   readonly profile: Profile;
   readonly trust: () => Trust;
   readonly stateDir: string;
-  readonly log: AgentLog;
+  readonly log: Log;
 }
 
-async function firstToken(stateDir: string, log: AgentLog): Promise<FloorToken | null> {
+async function firstToken(stateDir: string, log: Log): Promise<FloorToken | null> {
   const bytes = await readFile(join(stateDir, FLOOR_FIRST_TOKEN_FILE)).catch(() => null);
   if (bytes === null) return null;
   try {

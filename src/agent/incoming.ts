@@ -16,7 +16,7 @@ import { limitsOf } from '../transfer/limits.ts';
 import type { TransferLimits } from '../transfer/limits.ts';
 import { Web } from '../transfer/web.ts';
 import type { Arrivals, Outcome } from './command-runner.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 import { writeTransferNote } from './transfer-note.ts';
 
 type Install = Extract<CommandBody, { kind: 'install' }>;
@@ -25,7 +25,7 @@ export interface IncomingParts {
   readonly stateDir: string;
   readonly profile: TransferProfile | undefined;
   readonly clock: Clock;
-  readonly log: AgentLog;
+  readonly log: Log;
   /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY. */
   readonly env: NodeJS.ProcessEnv;
   /** May this be fetched? An outcome: no, and why. */

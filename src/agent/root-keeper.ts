@@ -4,11 +4,11 @@ import { encodeRootFile } from '../release/root-chain.ts';
 import { extendTrust, loadTrust } from '../release/root.ts';
 import type { Trust } from '../release/root.ts';
 import type { Journal } from '../store/journal.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 
 export interface RootKeeperParts {
   readonly journal: Pick<Journal, 'get' | 'put'>;
-  readonly log: AgentLog;
+  readonly log: Log;
   /** fleet.json and root.json as they ship in the firmware. */
   readonly fleetFile: Uint8Array;
   readonly rootFile: Uint8Array;

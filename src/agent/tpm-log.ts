@@ -1,10 +1,10 @@
 // What the TPM's queue tells, as lines of the agent's log.
 import type { DeviceTpmEvent } from '../tpm/device-tpm.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 
 const hex = (rc: number): string => `0x${rc.toString(16)}`;
 
-export function logTpmEvent(log: AgentLog, event: DeviceTpmEvent): void {
+export function logTpmEvent(log: Log, event: DeviceTpmEvent): void {
   switch (event.kind) {
     case 'late':
       log.write('warning', 'tpm-late', `the TPM has not answered ${event.command} for ${event.afterMs} ms`, {

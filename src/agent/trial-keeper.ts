@@ -5,7 +5,7 @@ import type { ResultStatement } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
 import type { SentEvidence, SlotRow } from '../store/journal.ts';
 import type { LeaseNow } from './lease.ts';
-import type { AgentLog } from './log.ts';
+import type { Log } from '../log.ts';
 import type { SlotUse, TrialStage } from './slot-policy.ts';
 import { trialVerdict } from './trial-verdict.ts';
 
@@ -21,7 +21,7 @@ export interface TrialGate {
 export interface TrialKeeperParts {
   readonly slots: readonly SlotProfile[];
   readonly gate: TrialGate;
-  readonly log: AgentLog;
+  readonly log: Log;
   /** ms of the process's clock. */
   monotonic(): number;
   /** Runs the health check of a release; null: it is healthy. Never rejects for what the release does. */

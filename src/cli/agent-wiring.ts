@@ -10,8 +10,8 @@ import { deviceTime } from '../agent/device-time.ts';
 import { checkHealth } from '../agent/health-check.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
 import { Incoming } from '../agent/incoming.ts';
-import { lineLog } from '../agent/log.ts';
-import type { AgentLog } from '../agent/log.ts';
+import { lineLog } from '../log.ts';
+import type { Log } from '../log.ts';
 import { machineNow } from '../agent/machine.ts';
 import { StateGate } from '../agent/model-gate.ts';
 import { PaperFolder } from '../agent/paper-folder.ts';
@@ -96,7 +96,7 @@ async function openOwnTpm(
   tcti: string,
   ownership: 'exclusive' | 'shared',
   authFile: string,
-  log: AgentLog,
+  log: Log,
   onLate: (command: string, afterMs: number) => void,
 ): Promise<DeviceTpm> {
   const exclusive = ownership === 'exclusive';
@@ -141,7 +141,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
   const last = await numberOf(journal, 'last-time');
   const now = (): number =>
     deviceTime({ built: 0, fleetMinimum: fleetFile.minimumTime, last, rtc: systemClock.now() }).now;
-  const log: AgentLog = lineLog(run.log, now, (line) => process.stderr.write(line));
+  const log: Log = lineLog(run.log, now, (line) => process.stderr.write(line));
   const root = await RootKeeper.open({ journal, log, fleetFile: fleetBytes, rootFile: rootBytes, now });
 
   const { tcti } = profile.profile.tpm;

@@ -6,8 +6,8 @@ import type { Bus } from '../bus/bus.ts';
 import { systemClock } from '../clock.ts';
 import { assertFree } from '../controller/control-server.ts';
 import { Controller } from '../controller/controller.ts';
-import { controllerLog } from '../controller/log.ts';
-import type { ControllerLog } from '../controller/log.ts';
+import { lineLog } from '../log.ts';
+import type { Log } from '../log.ts';
 import { loadSettings, STATE_FILES } from '../controller/settings.ts';
 import type { Settings } from '../controller/settings.ts';
 import { openSqliteRegistry } from '../controller/sqlite-registry.ts';
@@ -31,7 +31,7 @@ function nameOf(certPem: string): string {
 }
 
 /** Tries until connected; the broker may start later than we do. Null: stopped. */
-async function connect({ trust, tls }: Settings, log: ControllerLog, signal: AbortSignal): Promise<Bus | null> {
+async function connect({ trust, tls }: Settings, log: Log, signal: AbortSignal): Promise<Bus | null> {
   const { url, caPem } = trust.fleet.broker;
   for (let wait = RETRY_MIN_MS; !signal.aborted; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
     try {
@@ -48,7 +48,7 @@ async function connect({ trust, tls }: Settings, log: ControllerLog, signal: Abo
 /** Runs until `signal`. Errors: TouchstoneError of whatever can't be gone on with. */
 export async function runController(run: ControllerRun): Promise<void> {
   const stateDir = resolve(run.state);
-  const log = controllerLog(
+  const log = lineLog(
     run.log,
     () => systemClock.now(),
     (line) => process.stderr.write(line),

@@ -12,7 +12,7 @@ import { CommandOffice } from './command-office.ts';
 import { ControlServer } from './control-server.ts';
 import { EnrolmentDesk } from './enrolment.ts';
 import { Intake } from './intake.ts';
-import type { ControllerLog } from './log.ts';
+import type { Log } from '../log.ts';
 import { Operator } from './operator.ts';
 import { DEFAULT_RATES, PostRoom } from './post-room.ts';
 import type { Rates } from './post-room.ts';
@@ -32,7 +32,7 @@ export interface ControllerParts {
   readonly registry: Registry;
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly log: ControllerLog;
+  readonly log: Log;
   /** 0 ≤ n < 1; spreads the fleet over time. */
   readonly random: () => number;
   readonly rates?: Rates;

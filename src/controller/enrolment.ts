@@ -15,7 +15,7 @@ import type { Finding } from '../rules/finding.ts';
 import { credentialFor, pinned, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
 import type { Newcomer, Read } from './newcomer.ts';
 import type { AllowedEk, AllowList } from './allow-list.ts';
-import type { ControllerLog } from './log.ts';
+import type { Log } from '../log.ts';
 import type { References } from './references.ts';
 import type { DeviceRow, Registry } from './registry.ts';
 import type { Settings } from './settings.ts';
@@ -37,7 +37,7 @@ export interface EnrolmentParts {
   readonly clock: Clock;
   readonly tokens: Tokens;
   readonly allowed: AllowList;
-  readonly log: ControllerLog;
+  readonly log: Log;
   /** Sends the root statement to a device that is let in: its firmware may be older than the keys of today. */
   readonly sendRoot?: (device: string) => Promise<void>;
   /** A device's record has changed. */

@@ -9,7 +9,7 @@ import type { LogPart } from '../protocol/messages.ts';
 import type { Appraisal } from '../verifier/types.ts';
 import { acceptance, afterAcceptance, judge } from './judging.ts';
 import type { JudgingKeys, Yardstick } from './judging.ts';
-import type { ControllerLog } from './log.ts';
+import type { Log } from '../log.ts';
 import type { Acceptance, Registry } from './registry.ts';
 import type { Known, Roster } from './roster.ts';
 
@@ -30,7 +30,7 @@ export interface IntakeParts {
   readonly bus: Pick<Bus, 'publish'>;
   readonly clock: Clock;
   readonly keys: JudgingKeys;
-  readonly log: ControllerLog;
+  readonly log: Log;
   /** Null for a profile that the controller does not have. */
   readonly yardstick: (profileId: string) => Yardstick | null;
   readonly accepted: (known: Known) => void;

@@ -7,7 +7,7 @@ import type { Bell } from './bell.ts';
 import type { Challenger } from './challenger.ts';
 import type { CommandOffice } from './command-office.ts';
 import type { EnrolmentDesk } from './enrolment.ts';
-import type { ControllerLog } from './log.ts';
+import type { Log } from '../log.ts';
 import type { ReferenceKeeper } from './reference-keeper.ts';
 import type { DeviceRow, DeviceState, Registry } from './registry.ts';
 import type { Roster } from './roster.ts';
@@ -24,7 +24,7 @@ export interface OperatorParts {
   readonly tokens: Tokens;
   readonly allowed: AllowList;
   readonly clock: Clock;
-  readonly log: ControllerLog;
+  readonly log: Log;
   readonly bell: Bell;
 }
 

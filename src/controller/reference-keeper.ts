@@ -7,7 +7,7 @@ import { quotedPcrs } from '../profile/profile.ts';
 import { extendTrust, loadTrust } from '../release/root.ts';
 import type { Trust } from '../release/root.ts';
 import type { Yardstick } from './judging.ts';
-import type { ControllerLog } from './log.ts';
+import type { Log } from '../log.ts';
 import { loadReferences } from './references.ts';
 import type { References } from './references.ts';
 import { policyOf, STATE_FILES } from './settings.ts';
@@ -42,7 +42,7 @@ function fingerprint(references: References): string {
 
 export class ReferenceKeeper implements Disposable {
   readonly #settings: Settings;
-  readonly #log: ControllerLog;
+  readonly #log: Log;
   readonly #now: () => number;
   readonly #changed: (newTrust: Trust | null) => void;
   #trust: Trust;
@@ -52,7 +52,7 @@ export class ReferenceKeeper implements Disposable {
   #watchers: FSWatcher[] = [];
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(settings: Settings, log: ControllerLog, now: () => number, changed: (newTrust: Trust | null) => void) {
+  constructor(settings: Settings, log: Log, now: () => number, changed: (newTrust: Trust | null) => void) {
     this.#settings = settings;
     this.#log = log;
     this.#now = now;

@@ -9,7 +9,7 @@ import { WireError } from '../errors.ts';
 import { writeFileDurably } from '../files/durable.ts';
 import type { Challenger } from './challenger.ts';
 import type { ChallengeKeys } from './challenge-keys.ts';
-import type { ControllerLog } from './log.ts';
+import type { Log } from '../log.ts';
 import type { Registry } from './registry.ts';
 import type { Roster } from './roster.ts';
 import type { Tokens } from './tokens.ts';
@@ -24,7 +24,7 @@ export interface RestorationParts {
   readonly keys: ChallengeKeys;
   readonly tokens: Pick<Tokens, 'clear'>;
   readonly clock: Clock;
-  readonly log: ControllerLog;
+  readonly log: Log;
   /** Beside the registry and never copied with it: how far the registry was when it was last looked at. */
   readonly markFile: string;
 }

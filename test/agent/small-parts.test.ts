@@ -1,7 +1,7 @@
 // Device time, the mailbox and the log lines.
 import { describe, expect, it } from 'vitest';
 import { deviceTime } from '../../src/agent/device-time.ts';
-import { lineLog } from '../../src/agent/log.ts';
+import { lineLog } from '../../src/log.ts';
 import { Mailbox } from '../../src/agent/mailbox.ts';
 
 describe('device time', () => {

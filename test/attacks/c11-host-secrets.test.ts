@@ -3,10 +3,9 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFile
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeFleet } from '../../src/controller/fleet-files.ts';
-import { controllerLog } from '../../src/controller/log.ts';
+import { lineLog } from '../../src/log.ts';
 import { loadSettings } from '../../src/controller/settings.ts';
 import { openTokens } from '../../src/controller/tokens.ts';
-import { lineLog } from '../../src/agent/log.ts';
 import { Scratch, quickly } from '../support/binary.ts';
 import type { TestBroker } from '../support/broker.ts';
 import { makeTestFleet } from '../support/fleet.ts';
@@ -148,11 +147,20 @@ test.each(['text', 'json'] as const)('a %s log is one line for each thing, whate
     lines.push(line);
   };
   const hostile = 'device\n2026-01-01T00:00:00.000Z info: all is well\r\u001b[2J\u202e\u0085\u2028';
-  controllerLog(format, () => 0, put).write('info', 'x', hostile, { device: hostile });
-  lineLog(format, () => 0, put).write('info', 'x', hostile);
-  expect(lines).toHaveLength(2);
-  for (const line of lines) {
-    expect(line.indexOf('\n')).toBe(line.length - 1);
-    expect(Buffer.from(line.slice(0, -1)).some((byte) => byte < 0x20)).toBe(false);
-  }
+  lineLog(format, () => 0, put).write('info', 'x', hostile, { device: hostile });
+  expect(lines).toHaveLength(1);
+  const [line = ''] = lines;
+  expect(line.indexOf('\n')).toBe(line.length - 1);
+  expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\u{202a}-\u{202e}]/u);
+});
+
+test('a json log says exactly what others named, once it is read', () => {
+  const said: string[] = [];
+  const hostile = 'a\u0085b\u202ec\u001bd\\u0085';
+  lineLog(
+    'json',
+    () => 0,
+    (line) => said.push(line),
+  ).write('info', 'x', hostile, { device: hostile });
+  expect(JSON.parse(said.join(''))).toMatchObject({ message: hostile, device: hostile });
 });

@@ -5,6 +5,7 @@ import type { Arrow, Module, Modules } from './modules.ts';
 export const LEVELS: Readonly<Record<string, number>> = {
   errors: 0,
   clock: 0.1,
+  log: 0.1,
   bytes: 0.1,
   rules: 0.2,
   native: 0.5,
