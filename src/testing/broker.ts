@@ -1,27 +1,14 @@
 // A real Mosquitto that can be stopped, killed, frozen and started again; with a fleet's configuration, or a plain one.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
+import { endChild, takesConnections } from './daemon-child.ts';
 import { freePorts } from './free-ports.ts';
 
 const START_LIMIT_MS = 15_000;
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
 
 /** A running broker; see `startBroker`. */
 export class RunningBroker implements AsyncDisposable {
@@ -67,7 +54,7 @@ export class RunningBroker implements AsyncDisposable {
       this.#said += text;
     });
     for (const port of this.#ports) {
-      for (const started = Date.now(); !(await accepts(port)); await sleep(10)) {
+      for (const started = Date.now(); !(await takesConnections({ host: '127.0.0.1', port })); await sleep(10)) {
         if (failure === null && child.exitCode === null && Date.now() - started < START_LIMIT_MS) continue;
         await this.kill();
         throw new TouchstoneError('BUS_UNAVAILABLE', `mosquitto does not start: ${this.#said}`, { cause: failure });
@@ -83,11 +70,7 @@ export class RunningBroker implements AsyncDisposable {
     const child = this.#child;
     this.#child = null;
     process.off('exit', this.#killChild);
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill(signal);
-    if (signal === 'SIGTERM') child.kill('SIGCONT');
-    await gone;
+    await endChild(child, signal);
   }
 
   async stop(): Promise<void> {

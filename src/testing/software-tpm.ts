@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
+import { endChild, takesConnections } from './daemon-child.ts';
 import { makeSoftwareTpmState, type SetupOptions } from './software-tpm-setup.ts';
 
 export interface SoftwareTpmOptions extends SetupOptions {
@@ -39,19 +40,6 @@ async function sendAlone(path: string, command: Buffer): Promise<void> {
       'the software TPM did not take TPM2_Shutdown; is another client still connected?',
       { cause },
     );
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** Whether somebody takes connections there: between bind and listen the file exists and nobody does. */
-async function listens(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
   } finally {
     socket.destroy();
   }
@@ -114,7 +102,8 @@ export class SoftwareTpm implements AsyncDisposable {
     });
     for (
       const started = Date.now();
-      !(await listens(this.socketPath)) || !(await listens(`${this.socketPath}.ctrl`));
+      !(await takesConnections({ path: this.socketPath })) ||
+      !(await takesConnections({ path: `${this.socketPath}.ctrl` }));
     ) {
       if (failure !== null || child.exitCode !== null || Date.now() - started > START_LIMIT_MS) {
         await this.#end('SIGKILL');
@@ -130,12 +119,7 @@ export class SoftwareTpm implements AsyncDisposable {
     const child = this.#child;
     this.#child = null;
     process.off('exit', this.#killChild);
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill(signal);
-    // A stopped process takes only SIGKILL at once; others get their signal when they go on.
-    if (signal === 'SIGTERM') child.kill('SIGCONT');
-    await gone;
+    await endChild(child, signal);
   }
 
   /** Power cut: SIGKILL, nothing is saved. */

@@ -31,9 +31,7 @@ beforeAll(async () => {
   await theatre.startBroker();
   await theatre.startController();
   await theatre.powerOn();
-  await theatre.controller.says(/asks to enrol/);
-  await theatre.must('device', 'approve', theatre.deviceId, '--state', theatre.controllerState);
-  await theatre.agent.says(/answering challenges/);
+  await theatre.enrol();
 });
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();
