@@ -24,7 +24,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'profile',
     group: 'Setting up:',
-    summary: 'check firmware profiles',
+    summary: 'write and check firmware profiles, measure configs, learn reference values',
     load: async () => (await import('./profile.ts')).profileCommand(),
   },
   {

@@ -66,7 +66,7 @@ async function demo({ keep }: { keep?: boolean }, command: Command): Promise<voi
   }));
   output.result({ ok, steps: rows }, () => `\n${output.paint(ok ? 'green' : 'red', words)}`);
   if (keep !== true) return;
-  stage.keep();
+  await stage.keep();
   output.note(tryNext(theatre, main));
   // The children go on; this process must not wait for them.
   process.exit();

@@ -18,17 +18,24 @@ function distance(a: string, b: string): number {
   return row.at(-1) ?? 0;
 }
 
-const NEAR = 5;
+/** More are no help. */
+const SHOWN = 3;
 
-/** The rules whose names come nearest: those that hold a part of what was asked, then those that differ least. */
+/** The rules that could be meant: they hold most parts of what was asked, or differ from it by a typing error; none when nothing is near. */
 export function nearestRules(asked: string): string[] {
   const word = asked.toLowerCase().slice(0, 64);
   const parts = word.split(/[^a-z0-9]+/).filter((part) => part.length > 2);
-  const shared = (id: string): number => parts.filter((part) => id.includes(part)).length;
-  return Object.keys(RULES)
-    .map((id) => ({ id, score: distance(word, id) - 4 * shared(id) }))
-    .toSorted((a, b) => a.score - b.score)
-    .slice(0, NEAR)
+  const rules = Object.keys(RULES).map((id) => ({
+    id,
+    apart: distance(word, id),
+    shared: parts.filter((part) => id.includes(part)).length,
+  }));
+  const most = Math.max(1, ...rules.map(({ shared }) => shared));
+  const typo = Math.max(2, Math.floor(word.length / 4));
+  return rules
+    .filter(({ apart, shared }) => shared === most || apart <= typo)
+    .toSorted((a, b) => a.apart - b.apart)
+    .slice(0, SHOWN)
     .map(({ id }) => id);
 }
 
@@ -49,7 +56,9 @@ function explain(asked: string | undefined, command: Command): void {
     return;
   }
   if (!isRule(asked)) {
-    throw new TouchstoneError('USAGE', `there is no rule ${asked}; the nearest: ${nearestRules(asked).join(', ')}`);
+    const near = nearestRules(asked);
+    const meant = near.length === 0 ? 'touchstone explain lists all' : `did you mean ${near.join(', or ')}?`;
+    throw new TouchstoneError('USAGE', `there is no rule ${asked.slice(0, 64)}; ${meant}`);
   }
   const { demands, now, atlas, sai } = RULES[asked];
   output.result({ rule: asked, demands, now, atlas, sai }, () =>

@@ -1,12 +1,13 @@
 // A real Mosquitto that can be stopped, killed, frozen and started again; with a fleet's configuration, or a plain one.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
 import { endChild, takesConnections } from './daemon-child.ts';
 import { freePorts } from './free-ports.ts';
+import { Guard } from './guard.ts';
 
 const START_LIMIT_MS = 15_000;
 
@@ -15,6 +16,7 @@ export class RunningBroker implements AsyncDisposable {
   readonly #config: string;
   readonly #ports: readonly number[];
   readonly #temporary: string | null;
+  readonly #guard: Guard | null;
   #child: ChildProcess | null = null;
   #said = '';
 
@@ -22,6 +24,7 @@ export class RunningBroker implements AsyncDisposable {
     this.#config = config;
     this.#ports = ports;
     this.#temporary = temporary;
+    this.#guard = temporary === null ? null : new Guard(temporary);
   }
 
   /** Of its first listener; without TLS only where the configuration has none. */
@@ -43,7 +46,11 @@ export class RunningBroker implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.#child !== null) throw new TypeError('the broker runs already');
     const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
-    const child = spawn('mosquitto', ['-c', this.#config], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('mosquitto', ['-c', this.#config], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...(this.#temporary === null ? {} : { cwd: this.#temporary }),
+    });
     this.#child = child;
     process.once('exit', this.#killChild);
     let failure: unknown = null;
@@ -100,12 +107,13 @@ export class RunningBroker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     if (this.#temporary !== null) await rm(this.#temporary, { recursive: true, force: true });
+    await this.#guard?.release();
   }
 }
 
 /** One listener of this machine, for everybody, who may say everything. */
 async function plainConfiguration(): Promise<{ dir: string; config: string; port: number }> {
-  const dir = await mkdtemp(join(tmpdir(), 'broker-'));
+  const dir = await mkdtemp(join(await realpath(tmpdir()), 'broker-'));
   const [port = 0] = await freePorts(1);
   const lines = [
     `user ${userInfo().username}`,

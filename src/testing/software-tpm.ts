@@ -2,13 +2,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
 import { endChild, takesConnections } from './daemon-child.ts';
+import { Guard } from './guard.ts';
 import { makeSoftwareTpmState, type SetupOptions } from './software-tpm-setup.ts';
 
 export interface SoftwareTpmOptions extends SetupOptions {
@@ -58,6 +59,7 @@ export class SoftwareTpm implements AsyncDisposable {
   readonly rootCertificate: string;
   readonly issuerCertificate: string;
   readonly #temporary: readonly string[];
+  readonly #guards: readonly Guard[];
   #child: ChildProcess | null = null;
   readonly #killChild = (): void => {
     this.#child?.kill('SIGKILL');
@@ -72,6 +74,7 @@ export class SoftwareTpm implements AsyncDisposable {
     this.rootCertificate = join(this.caDir, 'swtpm-localca-rootca-cert.pem');
     this.issuerCertificate = join(this.caDir, 'issuercert.pem');
     this.#temporary = temporary;
+    this.#guards = temporary.map((path) => new Guard(path));
   }
 
   /** Process id, while it runs. */
@@ -156,6 +159,7 @@ export class SoftwareTpm implements AsyncDisposable {
     await rm(this.socketPath, { force: true });
     await rm(`${this.socketPath}.ctrl`, { force: true });
     for (const path of this.#temporary) await rm(path, { recursive: true, force: true });
+    for (const guard of this.#guards) await guard.release();
   }
 }
 
@@ -165,7 +169,7 @@ const LONGEST_SOCKET_PATH = 100;
 /** Makes a software TPM and powers it on. Where `dir` holds one already, it is used as it is. */
 export async function startSoftwareTpm(options: SoftwareTpmOptions = {}): Promise<SoftwareTpm> {
   const temporary: string[] = [];
-  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'swtpm-')));
+  const dir = options.dir ?? (await mkdtemp(join(await realpath(tmpdir()), 'swtpm-')));
   if (options.dir === undefined) temporary.push(dir);
   let socketPath = join(dir, 's');
   if (Buffer.byteLength(socketPath) > LONGEST_SOCKET_PATH) {

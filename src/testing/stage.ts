@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
 import { Actor, killGroup } from './actor.ts';
+import { Guard } from './guard.ts';
 
 /** How a command ended. */
 export interface Ran {
@@ -40,14 +41,16 @@ export class Stage implements AsyncDisposable {
   readonly #actors: Actor[] = [];
   readonly #running = new Map<ChildProcess, Promise<unknown>>();
   readonly #closed = new AbortController();
+  readonly #guard: Guard;
   #keep = false;
 
   private constructor(dir: string) {
     this.dir = dir;
+    this.#guard = new Guard(dir);
     process.once('exit', this.#atExit);
   }
 
-  /** A process that ends without closing its stage leaves nothing either. */
+  /** A process that ends without closing its stage leaves nothing either; for one that is killed there is the guard. */
   readonly #atExit = (): void => {
     for (const child of this.#running.keys()) killGroup(child);
     for (const actor of this.actors) actor.kill();
@@ -56,7 +59,8 @@ export class Stage implements AsyncDisposable {
 
   /** A stage in a new folder under the system's folder for temporary files. */
   static async open(): Promise<Stage> {
-    const parent = Buffer.byteLength(tmpdir()) > LONGEST_DIR - 18 ? '/tmp' : tmpdir();
+    const usual = await realpath(tmpdir());
+    const parent = Buffer.byteLength(usual) > LONGEST_DIR - 18 ? await realpath('/tmp') : usual;
     return new Stage(await mkdtemp(join(parent, 'touchstone-')));
   }
 
@@ -135,9 +139,10 @@ export class Stage implements AsyncDisposable {
   };
 
   /** Leaves processes and folder as they are when the stage closes. */
-  keep(): void {
+  async keep(): Promise<void> {
     this.#keep = true;
     this.#forget();
+    await this.#guard.release();
     for (const actor of this.#actors) actor.release();
   }
 
@@ -149,6 +154,7 @@ export class Stage implements AsyncDisposable {
     // The last one started depends on those before it.
     for (const actor of this.#actors.toReversed()) await actor.end();
     await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
+    await this.#guard.release();
     this.#forget();
   }
 

@@ -37,4 +37,14 @@ describe('touchstone explain', () => {
   ])('%s finds %s', (asked, rule) => {
     expect(nearestRules(asked)).toContain(rule);
   });
+
+  test('offers nothing where nothing is near, and says how to see all', async () => {
+    expect(nearestRules('nosuch')).toEqual([]);
+    const { code, stderr } = await quickly(['explain', 'nosuch']);
+    expect({ code, lists: stderr.includes('touchstone explain lists all') }).toEqual({ code: 2, lists: true });
+  });
+
+  test('never offers more than three', () => {
+    expect(nearestRules('release')).toHaveLength(3);
+  });
 });
