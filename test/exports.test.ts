@@ -1,4 +1,4 @@
-// What the published entries load: the vocabulary and the verifier must run where there is no TPM and no native library.
+// What the published entries load: vocabulary, verifier and a device's programs must run without a TPM and a native library.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,13 +21,17 @@ function sourceOf(subpath: string): string {
 const subpaths = Object.keys(exported).filter((subpath) => subpath !== './package.json');
 
 describe('the published entries', () => {
+  test('are those that the house has', () => {
+    expect(subpaths).toEqual(['.', './agent', './controller', './verifier', './testing']);
+  });
+
   test.each(subpaths)('%s loads by itself and gives something', (subpath) => {
     const script = `console.log(Object.keys(await import(${JSON.stringify(pathToFileURL(sourceOf(subpath)).href)})).length)`;
     const names = execFileSync('node', ['--input-type=module', '-e', script], { encoding: 'utf8' });
     expect(Number(names)).toBeGreaterThan(0);
   });
 
-  test.each(['.', './verifier'].filter((subpath) => existsSync(sourceOf(subpath))))(
+  test.each(['.', './verifier', './agent'].filter((subpath) => existsSync(sourceOf(subpath))))(
     '%s loads no native library',
     (subpath) => {
       const script = `await import(${JSON.stringify(pathToFileURL(sourceOf(subpath)).href)});

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { AllowedEk } from '../controller/allow-list.ts';
 import { ConfigError, TouchstoneError, WireError } from '../errors.ts';
-import { askController } from './control-client.ts';
+import { askController } from '../controller/control-client.ts';
 import { cleanText, outputOf } from './output.ts';
 import type { Json } from './output.ts';
 

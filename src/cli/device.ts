@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { DeviceDetail, DeviceView } from '../controller/views.ts';
-import { askController } from './control-client.ts';
+import { askController } from '../controller/control-client.ts';
 import { stateOption } from './controller.ts';
 import { allowKeys } from './device-allow.ts';
 import { deviceTable, deviceText } from './device-text.ts';

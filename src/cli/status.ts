@@ -1,14 +1,10 @@
 // `touchstone status [SLOT]`: may the model in this slot be loaded now. What programs on the device ask before they load one.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { machineNow } from '../agent/machine.ts';
-import { agentStatusShape, judgeSlot } from '../agent/status.ts';
+import { judgeNow, readStatus } from '../agent/slot-answers.ts';
 import type { AgentStatus, SlotAnswer } from '../agent/status.ts';
 import { readTransferNote } from '../agent/transfer-note.ts';
 import type { TransferNote } from '../agent/transfer-note.ts';
-import { parseFile } from '../bytes/shape.ts';
 import { ConfigError, TouchstoneError } from '../errors.ts';
 import { EXIT } from './exit.ts';
 import { cleanText, outputOf, table } from './output.ts';
@@ -17,20 +13,6 @@ import type { Json, Output } from './output.ts';
 const STATE_DEFAULT = '/var/lib/touchstone';
 /** How soon a reader hears of a change. */
 const LOOK_EVERY_MS = 500;
-
-async function readStatus(stateDir: string): Promise<AgentStatus> {
-  const file = join(stateDir, 'status.json');
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(file, 'utf8'));
-  } catch (cause) {
-    if (cause instanceof SyntaxError) throw new ConfigError('CONFIG_INVALID', `${file} is no JSON`, { cause });
-    throw new ConfigError('CONFIG_MISSING', `cannot read ${file}: has the agent run on this state directory?`, {
-      cause,
-    });
-  }
-  return parseFile(agentStatusShape, json, file, 'CONFIG_INVALID');
-}
 
 function seconds(ms: number | null): string {
   return ms === null ? '-' : `${Math.ceil(ms / 1000)} s`;
@@ -54,13 +36,8 @@ interface Judged {
 }
 
 async function judge(stateDir: string, slot: string | undefined): Promise<Judged> {
-  const [file, now, transfer] = await Promise.all([readStatus(stateDir), machineNow(), readTransferNote(stateDir)]);
-  const rows = file.slots.filter((row) => slot === undefined || row.slot === slot);
-  if (slot !== undefined && rows.length === 0) {
-    const names = file.slots.map((row) => row.slot).join(', ');
-    throw new TouchstoneError('USAGE', `the agent knows no slot ${slot}; it knows: ${names}`);
-  }
-  const answers = rows.map((row) => judgeSlot(file, row, now));
+  const [file, transfer] = await Promise.all([readStatus(stateDir), readTransferNote(stateDir)]);
+  const answers = await judgeNow(file, slot);
   return { file, answers, transfer, trusted: answers.length > 0 && answers.every((answer) => answer.trusted) };
 }
 

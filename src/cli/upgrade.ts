@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { resolve } from 'node:path';
 import type { DeviceDetail } from '../controller/views.ts';
-import { askController, followDevices } from './control-client.ts';
+import { askController, followDevices } from '../controller/control-client.ts';
 import { stateOption } from './controller.ts';
 import { secondsOf } from './device.ts';
 import { EXIT } from './exit.ts';
