@@ -30,6 +30,8 @@ export interface Challenge {
   readonly afterSeq: number;
   readonly policyDigest: Uint8Array;
   readonly kid: string;
+  /** ms from `issuedAt` for which an answer counts, where that is longer than the policy's greatest age: it travels in a bundle. */
+  readonly validFor?: number;
 }
 
 /** Where the log part is: in the message, or sent before it in parts of at most 128 KiB. */
@@ -158,6 +160,25 @@ export type CommandBody =
     }
   | { readonly kind: 'measure'; readonly order: number };
 
+/**
+ * What a bundle asks of a device that nobody can reach: payload of a DSSE envelope signed by an operator key, type
+ * application/vnd.touchstone.instruction+json. A desired state like a command's, but good for any session until `notAfter`.
+ */
+export interface Instruction {
+  readonly v: 1;
+  readonly fleetId: string;
+  readonly deviceId: string;
+  readonly id: string;
+  readonly slot: string;
+  /** Counted with those of commands: the device takes it when it is above the last one that it took for this slot. */
+  readonly order: number;
+  readonly release: string;
+  /** ms since 1970, by the device's time. */
+  readonly notAfter: number;
+  /** SHA-256 of the sealed challenge that comes with it, hex. */
+  readonly challenge: string;
+}
+
 /** Immutable outcome of enrolment: payload of a DSSE envelope signed by a result key, type application/vnd.touchstone.endorsement+json. */
 export interface Endorsement {
   readonly v: 1;
@@ -181,6 +202,9 @@ export type Tier = 'hardware' | 'pinned' | 'software';
 
 export type { Epoch, Finding, Status };
 
+/** Longest life of a challenge that travels by hand: a year. */
+export const MAX_VALID_FOR_MS: number = 366 * 86_400_000;
+
 const digest = byteString(32);
 const crit = v.exactOptional(v.pipe(v.array(text(64)), v.maxLength(16)));
 const der = byteString({ max: 8192 });
@@ -199,6 +223,7 @@ export const challengeShape: Shape<Challenge> = v.object({
   afterSeq: uint(),
   policyDigest: digest,
   kid: text(64),
+  validFor: v.exactOptional(uint(MAX_VALID_FOR_MS)),
 });
 
 export const evidenceShape: Shape<EvidenceMessage> = v.object({

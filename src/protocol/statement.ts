@@ -1,4 +1,4 @@
-// What the controller says with a signature: results, commands, endorsements, each a DSSE envelope of its own type.
+// What the controller says with a signature: results, commands, instructions, endorsements, each a DSSE envelope of its own type.
 import type { KeyObject } from 'node:crypto';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { hexString, name, parseShape, text, uint, v } from '../bytes/shape.ts';
@@ -9,7 +9,7 @@ import { WireError } from '../errors.ts';
 import { assertCritical, fieldsOf } from '../evidence/message.ts';
 import { STATUSES } from '../rules/finding.ts';
 import { ASSURANCES } from './messages.ts';
-import type { Command, Endorsement, ResultStatement, StatedFinding } from './messages.ts';
+import type { Command, Endorsement, Instruction, ResultStatement, StatedFinding } from './messages.ts';
 
 const MAX_BYTES = 256 * 1024;
 
@@ -56,6 +56,18 @@ const commandShape: Shape<Command> = v.object({
   ]),
 });
 
+const instructionShape: Shape<Instruction> = v.object({
+  v: v.literal(1),
+  fleetId: hexString(16),
+  deviceId: text(64),
+  id: text(64),
+  slot: name,
+  order: uint(),
+  release: hexString(32),
+  notAfter: uint(),
+  challenge: hexString(32),
+});
+
 const endorsementShape: Shape<Endorsement> = v.object({
   v: v.literal(1),
   fleetId: hexString(16),
@@ -84,6 +96,7 @@ const endorsementShape: Shape<Endorsement> = v.object({
 export interface Statements {
   readonly result: ResultStatement;
   readonly command: Command;
+  readonly instruction: Instruction;
   readonly endorsement: Endorsement;
 }
 export type StatementKind = keyof Statements;
@@ -92,6 +105,7 @@ export type StatementKind = keyof Statements;
 export const STATEMENT_SHAPES: { readonly [K in StatementKind]: Shape<Statements[K]> } = {
   result: resultShape,
   command: commandShape,
+  instruction: instructionShape,
   endorsement: endorsementShape,
 };
 

@@ -40,6 +40,7 @@ const vector = (name: string): unknown =>
 const STATEMENTS: { readonly [K in StatementKind]: Statements[K] } = {
   result: vector('result') as Statements['result'],
   command: vector('command-install') as Statements['command'],
+  instruction: vector('instruction') as Statements['instruction'],
   endorsement: vector('endorsement') as Statements['endorsement'],
 };
 
@@ -56,15 +57,16 @@ describe('a statement', () => {
     stranger: generateKey('p256').privateKey,
   });
 
-  test.each(['result', 'command', 'endorsement'] as const)(
+  test.each(['result', 'command', 'instruction', 'endorsement'] as const)(
     '%s is believed of its one key, and as nothing else',
     (kind) => {
+      const isWish = kind === 'command' || kind === 'instruction';
       const { resultKeys, operatorKeys } = trustOf(fleet);
       const who = Object.entries(keys()).filter(([, key]) => {
         const bytes = Buffer.from(signStatement(kind, STATEMENTS[kind], key));
-        return openStatement(kind, bytes, kind === 'command' ? operatorKeys : resultKeys) !== null;
+        return openStatement(kind, bytes, isWish ? operatorKeys : resultKeys) !== null;
       });
-      expect(who.map(([name]) => name)).toEqual([kind === 'command' ? 'operator' : 'result']);
+      expect(who.map(([name]) => name)).toEqual([isWish ? 'operator' : 'result']);
       const good = Buffer.from(signStatement(kind, STATEMENTS[kind], who[0]?.[1] as KeyObject));
       const all = new Map([...resultKeys, ...operatorKeys]);
       const opened = (Object.keys(STATEMENTS) as StatementKind[]).filter((as) => openStatement(as, good, all) !== null);

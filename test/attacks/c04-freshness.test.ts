@@ -74,6 +74,37 @@ describe('the age of a challenge', () => {
   });
 });
 
+describe('a challenge that travels in a bundle', () => {
+  const life = 30 * 86_400_000;
+  const carried = build({ challenge: (challenge) => ({ ...challenge, validFor: life }) });
+  const issued = NOW - 1000;
+
+  test('counts for as long as was sealed with it and no ms further', () => {
+    expect(found({ ...carried, now: issued + life })).toEqual([]);
+    expect(found({ ...carried, now: issued + life + 1 })).toEqual(['late']);
+  });
+
+  test('counts once like any other, and not when newer evidence was accepted meanwhile', () => {
+    const { next } = appraise({ ...carried, now: issued + life });
+    expect(found({ ...carried, now: issued + life, row: next ?? freshRow })).toEqual(['superseded']);
+    expect(found({ ...carried, row: { ...freshRow, generation: freshRow.generation + 1 } })).toEqual(['superseded']);
+  });
+
+  test('cannot be given a longer life by who carries it, nor can a usual one be made to travel', () => {
+    const longer = (challenge: Challenge): Challenge => ({ ...challenge, validFor: 2 * life });
+    const strange = createSecretKey(digestOf('not ours'));
+    const row = freshRow;
+    const forged = build({ row, challenge: longer, sealWith: strange });
+    expect(found({ ...forged, now: issued + 2 * life })).toEqual(['challenge-mac']);
+    // The MAC of the true one over another life.
+    const sealed = sealChallenge(cborVector('challenge-in-a-bundle').value as Challenge, challengeKey);
+    const hex = sealed.toString('hex').replace('6876616c6964466f721a9a7ec800', '6876616c6964466f721b000000075cd78800');
+    expect(hex.length).toBeGreaterThan(sealed.length * 2);
+    const bent = build({ message: (message) => ({ ...message, challenge: Buffer.from(hex, 'hex') }) });
+    expect(found(bent)).toContain('challenge-mac');
+  });
+});
+
 describe('a challenge', () => {
   const value = cborVector('challenge').value as Challenge;
   const withSealed = (challenge: Uint8Array): AppraisalInput =>

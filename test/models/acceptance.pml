@@ -1,17 +1,19 @@
 /* acceptance.pml: challenge, evidence, acceptance as src/controller does it with any number of controllers on one registry.
  *
+ * A challenge lives as long as the policy says, or, when it travels in a bundle, as long as was sealed with it.
  * Each controller holds the device's row in memory (Roster), perhaps an old one; it asks from a fresh copy, judges by the one in memory,
  * and what counts is the registry's compare-and-set (Registry.accept). The broker keeps every evidence and delivers it any time, any
  * number of times, to any controller. Controller 1's clock is SKEW ahead. The device answers any challenge, reboots, and records events.
  * Properties: 1 each challenge is accepted at most once
  *             2 log state never goes back, mixes no epochs, has no gap
  *             3 a newer verdict is of newer evidence
- *             4 nothing older than the age and twice the skew is judged good
+ *             4 nothing older than the life of its challenge and twice the skew is judged good
  *             5 from every state one undisturbed round by any controller succeeds
  * -D<NAME>=0 takes a rule away.
  * names:
  *   SUPERSEDED = 'superseded' in src/verifier/checks/asked.ts
  *   LATE = 'late' in src/verifier/checks/asked.ts
+ *   VALID_FOR = challenge.validFor in src/verifier/checks/asked.ts
  *   STARTS = mayStartAt in src/verifier/checks/explained.ts
  *   COMPARE_AND_SET = generation: one.generation in src/controller/sqlite-registry.ts
  *   accept = accept( in src/controller/intake.ts
@@ -32,6 +34,9 @@
 #ifndef LATE
 #define LATE 1
 #endif
+#ifndef VALID_FOR      /* the life of a challenge is under its MAC: who carries it cannot lengthen it */
+#define VALID_FOR 1
+#endif
 #ifndef COMPARE_AND_SET
 #define COMPARE_AND_SET 1
 #endif
@@ -46,6 +51,8 @@
 #endif
 #define MAXSKEW 1
 #define MAXAGE 1
+#define LONG 2
+#define EVER 90
 #ifndef TMAX
 #define TMAX 4
 #endif
@@ -58,8 +65,8 @@ byte gen, rep = 1, rseq;
 byte mgen[2], mep[2] = 1, mseq[2];
 /* device */
 byte dep = 1, dseq, quotes;
-/* challenges: issuedAt, generation, epoch, afterSeq; ghost: times accepted */
-byte nc; byte ci[NC], cg[NC], ce[NC], ca[NC], cacc[NC];
+/* challenges: issuedAt, generation, epoch, afterSeq, life; ghost: times accepted */
+byte nc; byte ci[NC], cg[NC], ce[NC], ca[NC], cl[NC] = MAXAGE, cacc[NC];
 /* evidences: challenge, epoch, records from..to; ghosts: order of quoting, true time */
 byte ne; byte ec[NE], ee[NE], ef[NE], et[NE], eo[NE], en[NE];
 /* judged, and not yet accepted: evidence, generation that the row must still have */
@@ -71,14 +78,15 @@ inline refresh(i) { mgen[i] = gen; mep[i] = rep; mseq[i] = rseq }
 inline issue(i, k) { if :: ASK_FRESH -> refresh(i) :: else fi; ci[k] = CLOCK(i); cg[k] = mgen[i]; ce[k] = mep[i]; ca[k] = mseq[i] }
 inline answer(k, v) { ec[v] = k; ee[v] = dep; et[v] = dseq; quotes++; eo[v] = quotes; en[v] = now;
   if :: ce[k] == dep && ca[k] <= dseq -> ef[v] = ca[k] :: else -> ef[v] = 0 fi }
-#define AGED(i,v) ((!LATE || ci[ec[v]] + MAXAGE >= CLOCK(i)) && (ci[ec[v]] <= CLOCK(i) + MAXSKEW))
+#define LIFE(v) (VALID_FOR -> cl[ec[v]] : EVER)
+#define AGED(i,v) ((!LATE || ci[ec[v]] + LIFE(v) >= CLOCK(i)) && (ci[ec[v]] <= CLOCK(i) + MAXSKEW))
 #define CURRENT(i,v) (!SUPERSEDED || cg[ec[v]] == mgen[i])
 /* a log goes on where the row ends, in its epoch, or begins at zero */
 #define STARTS(i,v) (ef[v] == 0 || (ef[v] == mseq[i] && ce[ec[v]] == mep[i] && ee[v] == mep[i]))
 #define GOOD(i,v) (AGED(i,v) && CURRENT(i,v) && STARTS(i,v))
 inline judge(i, v) {
   if :: REFRESH && AGED(i,v) && !CURRENT(i,v) -> refresh(i) :: else fi;
-  if :: GOOD(i,v) -> CHECK(4, en[v] + MAXAGE + 2 * MAXSKEW >= now); jk[i] = v; jg[i] = mgen[i] :: else fi }
+  if :: GOOD(i,v) -> CHECK(4, en[v] + cl[ec[v]] + 2 * MAXSKEW >= now); jk[i] = v; jg[i] = mgen[i] :: else fi }
 inline accept(i) {
   if :: !COMPARE_AND_SET || jg[i] == gen ->
        cacc[ec[jk[i]]]++;
@@ -94,6 +102,7 @@ active proctype World() {
   do
   :: d_step { nc < NC-1 -> issue(0, nc); nc++ }
   :: d_step { nc < NC-1 -> issue(1, nc); nc++ }
+  :: d_step { nc < NC-1 -> issue(0, nc); cl[nc] = LONG; nc++ }
   :: d_step { ne < NE-1 && nc > 0 -> answer(0, ne); ne++ }
   :: d_step { ne < NE-1 && nc > 1 -> answer(1, ne); ne++ }
   :: d_step { dseq < 1 -> dseq++ }

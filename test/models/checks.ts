@@ -47,7 +47,7 @@ export const MODEL_CHECKS: readonly ModelCheck[] = [
   holds('acceptance', 1, 'each challenge is accepted at most once'),
   holds('acceptance', 2, 'log state never goes back, mixes no epochs, has no gap'),
   holds('acceptance', 3, 'a newer verdict is of newer evidence'),
-  holds('acceptance', 4, 'nothing older than the age and twice the skew is judged good'),
+  holds('acceptance', 4, 'nothing older than the life of its challenge and twice the skew is judged good'),
   holds('acceptance', 5, 'an undisturbed round succeeds from every state'),
   holds('acceptance', 5, '… beside a controller whose clock is far ahead', { bounds: { SKEW: 4, TMAX: 3 } }),
   breaks('acceptance', 1, 'SUPERSEDED', 'an old challenge is accepted at the present generation'),
@@ -56,6 +56,7 @@ export const MODEL_CHECKS: readonly ModelCheck[] = [
   breaks('acceptance', 5, 'ASK_FRESH', 'a challenge for a row of the past can never be answered'),
   breaks('acceptance', 3, 'COMPARE_AND_SET', 'the later writer has the older evidence'),
   breaks('acceptance', 4, 'LATE', 'an answer that a broker kept back counts', { bounds: { TMAX: 5 } }),
+  breaks('acceptance', 4, 'VALID_FOR', 'who carries a challenge gives it a longer life', { bounds: { TMAX: 5 } }),
 
   holds('upgrade', 1, 'nothing below the floor is ever activated'),
   holds('upgrade', 2, 'a start ends with one loadable release at or above the floor'),

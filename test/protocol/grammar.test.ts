@@ -41,6 +41,7 @@ const SHAPES: Readonly<Record<string, Shape<unknown>>> = {
   'dsse-envelope': dsseShape,
   result: STATEMENT_SHAPES.result,
   command: STATEMENT_SHAPES.command,
+  instruction: STATEMENT_SHAPES.instruction,
   endorsement: STATEMENT_SHAPES.endorsement,
   root: rootStatementShape,
   passport: passportShape,

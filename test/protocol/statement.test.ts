@@ -9,10 +9,11 @@ import { signedVector } from '../vectors/vectors.ts';
 
 const key = generateKey('p256').privateKey;
 const keys = new Map([[keyId(key), key]]);
-const kinds: readonly StatementKind[] = ['result', 'command', 'endorsement'];
+const kinds: readonly StatementKind[] = ['result', 'command', 'instruction', 'endorsement'];
 const NAMES: Readonly<Record<StatementKind, string>> = {
   result: 'result',
   command: 'command-install',
+  instruction: 'instruction',
   endorsement: 'endorsement',
 };
 

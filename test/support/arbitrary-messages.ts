@@ -4,6 +4,7 @@ import type { Arbitrary } from 'fast-check';
 import { EPOCH_CHANGES } from '../../src/cel/events.ts';
 import type { Components, LogEvent } from '../../src/cel/events.ts';
 import type { Claims, Report, SlotClaim } from '../../src/evidence/claims.ts';
+import { MAX_VALID_FOR_MS } from '../../src/protocol/messages.ts';
 import type { Challenge, EvidenceMessage } from '../../src/protocol/messages.ts';
 
 const bytes = (length: number): Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
@@ -40,23 +41,30 @@ function withCrit<T extends object>(arbitrary: Arbitrary<T>): Arbitrary<T> {
 const epoch = fc.record({ resetCount: count, restartCount: count }, plain);
 
 export const arbitraryChallenge: Arbitrary<Challenge> = withCrit(
-  fc.record(
-    {
-      v: one,
-      fleetId: bytes(16),
-      deviceId: words(64),
-      issuedAt: number,
-      nonce: bytes(16),
-      generation: number,
-      bank: fc.constantFrom('sha256' as const, 'sha384' as const),
-      pcrs: fc.array(fc.integer({ min: 0, max: 23 }), { minLength: 1, maxLength: 24 }),
-      epoch: orNull(epoch),
-      afterSeq: number,
-      policyDigest: digest,
-      kid: words(64),
-    },
-    plain,
-  ),
+  fc
+    .record(
+      {
+        v: one,
+        fleetId: bytes(16),
+        deviceId: words(64),
+        issuedAt: number,
+        nonce: bytes(16),
+        generation: number,
+        bank: fc.constantFrom('sha256' as const, 'sha384' as const),
+        pcrs: fc.array(fc.integer({ min: 0, max: 23 }), { minLength: 1, maxLength: 24 }),
+        epoch: orNull(epoch),
+        afterSeq: number,
+        policyDigest: digest,
+        kid: words(64),
+      },
+      plain,
+    )
+    // Only those that travel in a bundle say how long they are good for.
+    .chain((usual) =>
+      fc
+        .constantFrom({}, {}, {}, { validFor: 0 }, { validFor: MAX_VALID_FOR_MS })
+        .map((life) => ({ ...usual, ...life })),
+    ),
 );
 
 const slot: Arbitrary<SlotClaim> = fc.record(

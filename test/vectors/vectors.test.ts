@@ -175,7 +175,7 @@ test('every message, event and statement of the grammar has a vector', () => {
   const rules = new Set(vectorNames.map((name) => (vector(name) as { rule?: string }).rule));
   const message = ruleOf(grammar, 'message');
   const named = message.is === 'choice' ? message.options.map((option) => (option.is === 'rule' ? option.name : '')) : [];
-  const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'endorsement', 'root', 'passport-statement'];
+  const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'instruction', 'endorsement', 'root', 'passport-statement'];
   expect(wanted.filter((rule) => !rules.has(rule))).toEqual([]);
   const types = cborNames.filter((name) => name.startsWith('event-')).map((name) => (cborVector(name).value as LogEvent).type);
   expect(new Set(types)).toEqual(new Set(['boot', 'agent-start', 'slot', 'foreign-extension']));

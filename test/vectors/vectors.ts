@@ -39,7 +39,7 @@ function withRule(rules: readonly string[]): string[] {
   return vectorNames.filter((name) => rules.includes(String((vector(name) as { rule?: string }).rule)));
 }
 
-export const SIGNED_RULES = ['result', 'command', 'endorsement'] as const;
+export const SIGNED_RULES = ['result', 'command', 'instruction', 'endorsement'] as const;
 export const signedNames: readonly string[] = withRule(SIGNED_RULES);
 export const cborNames: readonly string[] = vectorNames.filter((name) => {
   const { rule, value, hex } = vector(name) as Partial<CborVector>;

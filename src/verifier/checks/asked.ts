@@ -34,8 +34,10 @@ export const askedChecks: readonly Check<Asked>[] = [
     name: 'late',
     run: ({ input, challenge }, findings) => {
       const age = input.now - challenge.issuedAt;
-      if (age <= input.policy.maxAgeMs) return;
-      findings.add('late', 'none', 'device', `at most ${input.policy.maxAgeMs} ms old`, `${age} ms old`, 'challenge');
+      // Sealed with it, so the controller's own word.
+      const oldest = challenge.validFor ?? input.policy.maxAgeMs;
+      if (age <= oldest) return;
+      findings.add('late', 'none', 'device', `at most ${oldest} ms old`, `${age} ms old`, 'challenge');
     },
   },
   {
