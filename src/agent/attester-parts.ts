@@ -62,8 +62,8 @@ export interface AttesterParts {
   tell(): Promise<void>;
   /** Hears of every status that was written, and when the lease ends by itself (ms from now; null: it does not). */
   onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
-  /** What is acted by: root statement and version floors. */
-  basis(): Promise<Basis>;
+  /** What is acted by, for the answer to this challenge (exact bytes): root statement and version floors. */
+  basis(challenge: Uint8Array): Promise<Basis>;
   /** Device time, ms (never back). */
   now(): number;
   machine(): Promise<MachineNow>;

@@ -222,7 +222,7 @@ export class Attester {
       slots: this.#slots.claims(lease),
       now: this.#parts.now(),
       measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
-      ...(await this.#parts.basis()),
+      ...(await this.#parts.basis(held.sealed)),
     };
     const { eventPcr } = profile.profile.tpm;
     const made = await recorder.snapshot(async (head) =>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { toHex, toUtf8 } from '../bytes/text.ts';
 import { ConfigError, WireError } from '../errors.ts';
 import { removeFileDurably, writeFileDurably } from '../files/durable.ts';
+import { floorQualifyingData } from '../evidence/binding.ts';
 import type { Claims } from '../evidence/claims.ts';
 import { NO_HARDWARE_FLOOR } from '../gate/floor.ts';
 import type { Floor } from '../gate/floor.ts';
@@ -75,13 +76,20 @@ async function provide(floors: VersionFloors, { tpm, stateDir, log }: FloorKeepe
 
 /** The floors, and what evidence says of them. */
 export interface ClaimedFloor extends Floor {
-  claims(): Promise<Pick<Claims, 'floors'>>;
+  /** What evidence for this challenge (exact bytes, MAC included) says of them. */
+  claims(challenge: Uint8Array): Promise<Pick<Claims, 'floors' | 'floorCertificate'>>;
 }
 
 /** As evidence has room for: no security version is above that either. */
 function claimed(floor: bigint | undefined): number | null {
   if (floor === undefined) return null;
   return floor > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(floor);
+}
+
+/** Empty when they are not set. */
+async function valuesOf(floors: VersionFloors): Promise<readonly bigint[]> {
+  const now = await floors.read();
+  return now.state === 'set' ? now.values : [];
 }
 
 /** Errors: TpmError; ConfigError when the profile wants floors and the root names no key for them. */
@@ -117,10 +125,13 @@ export async function openFloor(parts: FloorKeeperParts): Promise<ClaimedFloor> 
     },
   });
   return {
-    claims: async () => {
-      const now = await floors.read();
-      const values = now.state === 'set' ? now.values : [];
-      return { floors: [...slots].map(([slot, number]) => ({ slot, floor: claimed(values[number]) })) };
+    claims: async (challenge) => {
+      const certified = await floors.certify(floorQualifyingData(challenge));
+      const values = certified?.values ?? (await valuesOf(floors));
+      return {
+        floors: [...slots].map(([slot, number]) => ({ slot, floor: claimed(values[number]) })),
+        ...(certified === null ? {} : { floorCertificate: certified.certificate }),
+      };
     },
     read: async (slot) => held.read(slot),
     raise: async (slot, version, token) => held.raise(slot, version, token),

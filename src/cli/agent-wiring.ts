@@ -230,7 +230,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
       agent.soon(work);
     },
     tell: async () => agent.tell(),
-    basis: async () => ({ rootVersion: root.trust.version, ...(await floor.claims()) }),
+    basis: async (challenge) => ({ rootVersion: root.trust.version, ...(await floor.claims(challenge)) }),
     now,
     machine: machineNow,
     measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),

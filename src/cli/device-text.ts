@@ -107,6 +107,12 @@ export function commandText({ body, outcome }: CommandView): string {
   return cleanText(`${what}: ${rule}: ${detail}`);
 }
 
+function floorText({ floors, floorsCertified }: DeviceView, slot: string): string {
+  const found = floors.find((one) => one.slot === slot);
+  if (found === undefined) return 'none in hardware';
+  return `${found.floor}, ${floorsCertified ? 'certified by its TPM' : 'as it claims'}`;
+}
+
 /** Everything about one device. */
 export function deviceText(output: Output, device: DeviceDetail, now: number): string {
   const { id, label, condition, profile, slots, commands, history, lastSeen, generation } = device;
@@ -126,7 +132,7 @@ export function deviceText(output: Output, device: DeviceDetail, now: number): s
       cleanText(slot.version ?? '-'),
       slot.release?.slice(0, 12) ?? '-',
       slot.state,
-      device.floors.find((one) => one.slot === slot.slot)?.floor.toString() ?? 'none in hardware',
+      floorText(device, slot.slot),
     ]);
     lines.push('', table(['slot', 'status', 'version', 'release', 'the device says', 'version floor'], rows));
   }

@@ -3,7 +3,7 @@ import { toHex } from '../bytes/text.ts';
 import type { LogEvent } from '../cel/events.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { WireError } from '../errors.ts';
-import { qualifyingData } from '../evidence/binding.ts';
+import { floorQualifyingData, qualifyingData } from '../evidence/binding.ts';
 import { decodeClaims } from '../evidence/claims-codec.ts';
 import type { Claims } from '../evidence/claims.ts';
 import { readChallenge } from '../protocol/challenge.ts';
@@ -11,6 +11,7 @@ import { decodeEvidence } from '../protocol/codec.ts';
 import type { Challenge, EvidenceMessage } from '../protocol/messages.ts';
 import { readAttestHeader, readQuoteInfo, readSignature } from '../verifier/attest.ts';
 import { readEvents } from '../verifier/event-reader.ts';
+import { readFloorCertificate } from '../verifier/floor-certificate.ts';
 import { readLog } from '../verifier/log-reader.ts';
 import { contentDigests, replay } from '../verifier/replay.ts';
 import type { Json } from './output.ts';
@@ -103,6 +104,19 @@ export interface ShownQuote {
   readonly pcrDigest: string | null;
 }
 
+/** What the claims bring as the TPM's word on its version floors. */
+export interface ShownFloors {
+  readonly madeByTpm: boolean;
+  readonly type: string;
+  readonly qualifiedSigner: string;
+  /** Made for this challenge. */
+  readonly forThisChallenge: boolean;
+  readonly indexName: string;
+  readonly offset: number;
+  /** Those that are whole within the certified bytes; decimal. */
+  readonly floors: readonly string[];
+}
+
 /** What must be equal in honest evidence. Anybody can make it so; only the signature, which nobody checked here, proves it. */
 export interface Agreement {
   /** qualifyingData = H(label, H(challenge), H(claims), H(log)). */
@@ -121,6 +135,8 @@ export interface EvidenceDocument {
   readonly log: ShownLog | Broken;
   readonly quote: ShownQuote | Broken;
   readonly signature: { readonly bytes: number; readonly scheme: string; readonly hash: string } | Broken;
+  /** null: the claims bring none. */
+  readonly floors: ShownFloors | Broken | null;
   readonly agreement: Agreement;
 }
 
@@ -173,6 +189,23 @@ function quoteOf(attest: Uint8Array): ShownQuote {
   };
 }
 
+function floorsOf(claims: Claims | Broken, challenge: Uint8Array): ShownFloors | Broken | null {
+  const read = readFloorCertificate(isBroken(claims) ? undefined : claims.floorCertificate);
+  if (read.state === 'absent') return null;
+  if (read.state === 'malformed') return { malformed: read.why };
+  const { header, indexName, offset, contents } = read.certificate;
+  const count = Math.floor(contents.length / 8);
+  return {
+    madeByTpm: header.magic === 0xff544347,
+    type: named(ATTEST_TYPES, header.type),
+    qualifiedSigner: toHex(header.qualifiedSigner),
+    forThisChallenge: header.extraData.equals(floorQualifyingData(challenge)),
+    indexName: toHex(indexName),
+    offset,
+    floors: Array.from({ length: count }, (_, i) => contents.readBigUInt64BE(i * 8).toString()),
+  };
+}
+
 /** The quoted digest as challenge, claims and log give it; null where one of them does not say enough. */
 function expectedPcrDigest(
   challenge: Challenge | Broken,
@@ -211,6 +244,7 @@ export function readEvidenceFile(evidence: Uint8Array, joined: Uint8Array | null
     log,
     quote,
     signature,
+    floors: floorsOf(claims, message.challenge),
     agreement: {
       quoteBindsMessage: isBroken(quote) ? null : quote.qualifyingData === bound,
       partsFitMessage: partsFit(message, joined),

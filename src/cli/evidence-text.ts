@@ -5,7 +5,15 @@ import type { Claims } from '../evidence/claims.ts';
 import type { Challenge } from '../protocol/messages.ts';
 import type { Epoch } from '../tpm/port.ts';
 import { isBroken } from './evidence-document.ts';
-import type { Agreement, Broken, EvidenceDocument, ShownLog, ShownQuote, ShownRecord } from './evidence-document.ts';
+import type {
+  Agreement,
+  Broken,
+  EvidenceDocument,
+  ShownFloors,
+  ShownLog,
+  ShownQuote,
+  ShownRecord,
+} from './evidence-document.ts';
 import { cleanText, table } from './output.ts';
 
 const epochText = (epoch: Epoch): string => `reset ${epoch.resetCount}, restart ${epoch.restartCount}`;
@@ -68,6 +76,7 @@ function claimsRows(says: Claims, document: EvidenceDocument): (readonly [string
     ['measured', `${says.measuredAgo} ms before the quote`],
     ['clock', `${timeText(says.now)} by the device's clock`],
     ...bootRows(says, document),
+    ...(says.floors ?? []).map(({ slot, floor }) => ['floor', `${floor ?? 'none'} of slot ${slot}`] as const),
   ];
 }
 
@@ -156,6 +165,19 @@ function signatureLines(signature: EvidenceDocument['signature']): string[] {
   ]);
 }
 
+function floorLines(floors: ShownFloors | Broken | null): string[] {
+  if (floors === null) return [];
+  const title = 'Certificate of the version floors, in the claims: what the TPM signed of them; not verified either';
+  if (isBroken(floors)) return brokenSection(title, floors);
+  return section(title, [
+    ['kind', floors.madeByTpm ? floors.type : `${floors.type}, but not marked as made by a TPM`],
+    ['signer', floors.qualifiedSigner],
+    ['made for this challenge', word(floors.forThisChallenge)],
+    ['index', floors.indexName],
+    ['floors', `${listText(floors.floors)} from byte ${floors.offset}`],
+  ]);
+}
+
 const word = (agrees: boolean | null): string =>
   agrees === null ? 'cannot be told from this file' : agrees ? 'yes' : 'NO';
 
@@ -183,6 +205,7 @@ export function evidenceText(file: string, document: EvidenceDocument): string {
     ...logLines(document.log),
     ...quoteLines(document.quote),
     ...signatureLines(document.signature),
+    ...floorLines(document.floors),
     ...agreementLines(document, document.agreement),
   ].join('\n');
 }

@@ -29,8 +29,8 @@ async function readAtMost(file: string, max: number): Promise<Buffer> {
   }
 }
 
-function brokenParts({ challenge, claims, log, quote, signature }: EvidenceDocument): string[] {
-  const parts = { challenge: challenge.says, claims: claims.says, log, quote, signature };
+function brokenParts({ challenge, claims, log, quote, signature, floors }: EvidenceDocument): string[] {
+  const parts = { challenge: challenge.says, claims: claims.says, log, quote, signature, floors };
   return Object.entries(parts).flatMap(([part, says]) => (isBroken(says) ? [`${part}: ${says.malformed}`] : []));
 }
 

@@ -26,6 +26,7 @@ const shape: Shape<LogState> = v.object({
   components: v.nullable(componentsShape),
   startedSession: v.nullable(byteString(16)),
   floors: v.exactOptional(v.array(v.object({ slot: text(64), floor: uint() }))),
+  floorsCertified: v.exactOptional(v.literal(true)),
   foreignExtensions: uint(),
   bootExplained: v.boolean(),
   slots: v.array(

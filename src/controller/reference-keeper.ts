@@ -30,7 +30,7 @@ function fingerprint(references: References): string {
     const values = references.of(id);
     const boot = [...(values?.bootPcrs ?? [])].map(([pcr, digests]) => [pcr, ...digests]);
     const components = values?.components?.map((one) => Object.values(one).map(String)) ?? null;
-    return [id, digest.toString('hex'), boot, components, values?.bootCoversAgent];
+    return [id, digest.toString('hex'), boot, components, values?.bootCoversAgent, String(values?.floorIndex)];
   });
   const releases = [...references.releases.values()].map(({ id, withdrawn, lapsed }) => [
     id,

@@ -5,6 +5,7 @@ import { fromHex } from '../bytes/text.ts';
 import { configsDigest } from '../profile/configs.ts';
 import { loadProfile } from '../profile/profile.ts';
 import type { LoadedProfile } from '../profile/profile.ts';
+import { floorDefinitionOf } from '../release/floor-definition.ts';
 import { keyTableOf, openRelease, tableForRunning } from '../release/open.ts';
 import type { Trust } from '../release/root.ts';
 import type { Finding } from '../rules/finding.ts';
@@ -85,6 +86,7 @@ function valuesOf(
   loaded: LoadedProfile,
   releases: ReadonlyMap<string, ReferenceRelease>,
   boot: BootReferences,
+  floorIndex: Uint8Array | null,
 ): ReferenceValues {
   const { profile, digest } = loaded;
   const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
@@ -108,6 +110,7 @@ function valuesOf(
       slots,
     },
     releases,
+    ...(floorIndex === null ? {} : { floorIndex }),
     ...boot,
   };
 }
@@ -131,10 +134,11 @@ export function loadReferences(stateDir: string, trust: Trust): References {
     }
   }
   const { releases, folders } = loadReleases(join(stateDir, STATE_FILES.releases), trust, faults);
+  const floorIndex = floorDefinitionOf(trust.root)?.floors.written ?? null;
   const values = new Map<string, ReferenceValues>();
   for (const [id, loaded] of profiles) {
     const boot = boots.get(id);
-    if (boot !== undefined) values.set(id, valuesOf(loaded, releases, boot));
+    if (boot !== undefined) values.set(id, valuesOf(loaded, releases, boot, floorIndex));
   }
   return { profiles, releases, folders, faults, of: (profileId) => values.get(profileId) ?? null };
 }

@@ -48,6 +48,8 @@ export interface DeviceView {
   readonly slots: readonly SlotRow[];
   /** Highest version floors that its TPM was ever heard to hold; a slot that is not among them has no floor in hardware. */
   readonly floors: readonly { readonly slot: string; readonly floor: number }[];
+  /** Its TPM certified them; false: they are the device's word. */
+  readonly floorsCertified: boolean;
 }
 
 export interface CommandView {
@@ -121,6 +123,7 @@ export function deviceView(device: DeviceRow, { settings, references, now }: Vie
     trouble: trouble === null ? null : { ...trouble, findings: trouble.findings.map(findingView) },
     slots,
     floors: device.row.log?.floors ?? [],
+    floorsCertified: device.row.log?.floorsCertified === true,
   };
 }
 

@@ -15,6 +15,7 @@ function template(label: string, count: number): Buffer {
 
 const EVIDENCE = template('touchstone/evidence/1', 3);
 const ENROL = template('touchstone/enrol/1', 1);
+const FLOORS = template('touchstone/floors/1', 1);
 
 /** SHA-256 of `frame` with these digests (binary) put into its last places. */
 function fill(frame: Buffer, digests: readonly string[]): Buffer {
@@ -40,4 +41,9 @@ export function qualifyingData(challenge: Uint8Array, claims: Uint8Array, log: B
 /** SHA-256(CBOR["touchstone/enrol/1", H(request)]): qualifying data of the quote that goes with an enrolment proof. */
 export function enrolQualifyingData(requestDigest: Uint8Array): Buffer {
   return fill(ENROL, [binary(requestDigest)]);
+}
+
+/** SHA-256(CBOR["touchstone/floors/1", H(challenge)]), challenge with its MAC: qualifying data of the floors' certificate. */
+export function floorQualifyingData(challenge: Uint8Array): Buffer {
+  return fill(FLOORS, [sha256Binary(challenge)]);
 }

@@ -61,6 +61,19 @@ export interface Claims {
   readonly rootVersion?: number;
   /** Version floors in the TPM of the slots that have one by the profile; null where it is deleted or not yet written. */
   readonly floors?: readonly { readonly slot: string; readonly floor: number | null }[];
+  /** The TPM's word on its floors; absent while it has none, and in what older agents say. */
+  readonly floorCertificate?: FloorCertificateClaim;
+}
+
+/**
+ * TPM2_NV_Certify of the whole index of the version floors by the key of the quote, with floorQualifyingData() of the challenge. It is
+ * among the claims so that the quote binds it: who carries the message cannot leave it out or damage it.
+ */
+export interface FloorCertificateClaim {
+  /** TPMS_ATTEST. */
+  readonly attest: Uint8Array;
+  /** TPMT_SIGNATURE. */
+  readonly signature: Uint8Array;
 }
 
 const digest = byteString(32);
@@ -112,4 +125,7 @@ export const claimsShape: Shape<Claims> = v.object({
   measuredAgo: uint(),
   rootVersion: v.exactOptional(uint()),
   floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
+  floorCertificate: v.exactOptional(
+    v.object({ attest: byteString({ max: 1024 }), signature: byteString({ max: 1024 }) }),
+  ),
 });

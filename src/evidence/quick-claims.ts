@@ -3,13 +3,14 @@ import { choices, key } from '../bytes/quick-cbor.ts';
 import type { QuickCbor } from '../bytes/quick-cbor.ts';
 import type { Epoch } from '../tpm/port.ts';
 import { MAX_REPORTS } from './claims.ts';
-import type { Claims, Report, SlotClaim } from './claims.ts';
+import type { Claims, FloorCertificateClaim, Report, SlotClaim } from './claims.ts';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 const K = {
   at: key('at'),
   agentVersion: key('agentVersion'),
+  attest: key('attest'),
   bootPcrs: key('bootPcrs'),
   detail: key('detail'),
   deviceId: key('deviceId'),
@@ -17,6 +18,7 @@ const K = {
   fleetId: key('fleetId'),
   floor: key('floor'),
   floors: key('floors'),
+  floorCertificate: key('floorCertificate'),
   kind: key('kind'),
   lastSeq: key('lastSeq'),
   logFrom: key('logFrom'),
@@ -34,6 +36,7 @@ const K = {
   rule: key('rule'),
   securityVersion: key('securityVersion'),
   session: key('session'),
+  signature: key('signature'),
   slot: key('slot'),
   slots: key('slots'),
   state: key('state'),
@@ -92,17 +95,22 @@ function quickFloor(from: QuickCbor): { slot: string; floor: number | null } {
   return { slot: quickName(from.key(K.slot)), floor: from.key(K.floor).uintOrNull() };
 }
 
+function quickCertificate(from: QuickCbor): FloorCertificateClaim {
+  from.map(2);
+  return { attest: from.key(K.attest).view(1024), signature: from.key(K.signature).view(1024) };
+}
+
 export function quickClaims(from: QuickCbor): Claims {
   const fields = from.mapSize();
-  // With floors there is a root version as well; what is otherwise is read the long way.
-  if (fields < 16 || fields > 18) from.miss();
+  // With a certificate there are floors, and with floors a root version; what is otherwise is read the long way.
+  if (fields < 16 || fields > 19) from.miss();
   return {
     v: from.key(K.v).one(),
     now: from.key(K.now).uint(),
     epoch: quickEpoch(from.key(K.epoch)),
     logTo: from.key(K.logTo).uint(),
     slots: from.key(K.slots).list(32, quickSlot),
-    ...(fields === 18 ? { floors: from.key(K.floors).list(8, quickFloor) } : {}),
+    ...(fields >= 18 ? { floors: from.key(K.floors).list(8, quickFloor) } : {}),
     fleetId: from.key(K.fleetId).bytes(16),
     lastSeq: from.key(K.lastSeq).uint(),
     logFrom: from.key(K.logFrom).uint(),
@@ -115,5 +123,6 @@ export function quickClaims(from: QuickCbor): Claims {
     ...(fields >= 17 ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
     agentVersion: from.key(K.agentVersion).text(64),
     profileDigest: from.key(K.profileDigest).bytes(32),
+    ...(fields === 19 ? { floorCertificate: quickCertificate(from.key(K.floorCertificate)) } : {}),
   };
 }

@@ -91,6 +91,38 @@ export const CONTENT_RULES = {
     atlas: 'AML.T0010.003',
     sai: 'upgrade',
   },
+  'floor-uncertified': {
+    demands: 'The version floors that a device claims are certified by its TPM, with the key of the quote.',
+    now: 'Upgrade the agent: an older one only claims its floors. If they were certified before, treat the device as taken over.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
+  'floor-certificate': {
+    demands:
+      'The certificate of the version floors is the endorsed TPM’s own, of an NV index, and made for this very evidence.',
+    now: 'Restart the agent. If it comes back, treat the device as taken over: somebody answers in the place of its TPM.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
+  'floor-index': {
+    demands:
+      'The certified index is the one that the fleet’s floor keys define: its place, its attributes and who may write it.',
+    now: 'Somebody made another index in its place: ask who owns the TPM, delete it, and give the floors again: touchstone floor recover.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
+  'floor-range': {
+    demands: 'All eight version floors are certified, from the first byte of their index to the last.',
+    now: 'Restart the agent. If it comes back, treat the device as taken over.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
+  'floor-claims': {
+    demands: 'The version floors that a device claims are those that its TPM certifies.',
+    now: 'Restart the agent. If it comes back, treat the device as taken over.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
   'release-unknown': {
     demands: 'The release in a slot is one that the fleet’s publishers signed and the controller knows.',
     now: 'If it is yours, add it: touchstone release add. Otherwise stop the slot and find out who installed it.',

@@ -1,11 +1,12 @@
 // The Tpm port on a real TPM: hardware, firmware or swtpm, over any transport.
 import { encode } from '../bytes/wire.ts';
 import { deriveAttestationKey, AK_HANDLE, type AttestationKey } from './attestation-key.ts';
-import { quote } from './commands/attest.ts';
+import { nvCertify, quote } from './commands/attest.ts';
 import { password } from './commands/authorization.ts';
 import { readHandles, readPcrBanks, readProperties } from './commands/capabilities.ts';
 import { activateCredential } from './commands/credential.ts';
 import { readClock } from './commands/lifecycle.ts';
+import type { Entity } from './commands/execute.ts';
 import { flushContext, type LoadedObject } from './commands/objects.ts';
 import { pcrExtend, pcrRead } from './commands/pcr.ts';
 import { policySecret } from './commands/policy.ts';
@@ -123,6 +124,11 @@ export class DeviceTpm implements Tpm {
 
   quote(qualifyingData: Uint8Array, selection: PcrSelection): Promise<Quote> {
     return this.#inOrder(() => quote(this.queue, this.#ak, qualifyingData, toTpmlPcrSelection(selection)));
+  }
+
+  /** The AK's word on the first `size` bytes of an NV index that authorises itself by its empty auth value. */
+  certifyNv(index: Entity, size: number, qualifyingData: Uint8Array): Promise<Quote> {
+    return this.#inOrder(() => nvCertify(this.queue, this.#ak, index, index, qualifyingData, { size }));
   }
 
   identity(): Promise<TpmIdentity> {

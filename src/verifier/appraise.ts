@@ -11,11 +11,12 @@ import type { Status } from '../rules/finding.ts';
 import { assuranceOf } from './assurance.ts';
 import { readAttestHeader, readQuoteInfo, readSignature } from './attest.ts';
 import { checks as allChecks } from './checks.ts';
-import { highestFloors } from './checks/floors.ts';
+import { knownFloors } from './checks/floors.ts';
 import type { Checks } from './checks.ts';
 import type { Asked, Check, Expected, Explained, Quoted, VerifiedQuote } from './contexts.ts';
 import { readEvents } from './event-reader.ts';
 import { Findings } from './findings.ts';
+import { readFloorCertificate } from './floor-certificate.ts';
 import { readLog } from './log-reader.ts';
 import { foldLog } from './log-state.ts';
 import { contentDigests, replay } from './replay.ts';
@@ -127,14 +128,16 @@ function measuredSlots({ slots }: LogState, reference: ReferenceValues): Measure
   return measured;
 }
 
-function toExpected({ input, challenge, quote, claims, base, events, replayed }: Explained): Expected {
+function toExpected({ input, message, challenge, quote, claims, base, events, replayed }: Explained): Expected {
   const { reference, endorsement } = input;
   const { deviceId } = endorsement.endorsement;
   const reader = { deviceId, session: claims.session, epoch: quote, reference, before: input.row.log };
   const state = foldLog(base, events, Buffer.from(replayed, 'latin1'), reader);
   const others = challenge.pcrs.filter((pcr) => pcr !== reference.profile.eventPcr);
   const bootPcrs = new Map(others.map((pcr, i) => [pcr, claims.bootPcrs[i] ?? ZERO_PCR]));
-  return { input, quote, claims, state, measured: measuredSlots(state, reference), bootPcrs };
+  const floors = readFloorCertificate(claims.floorCertificate);
+  const measured = measuredSlots(state, reference);
+  return { input, sealed: message.challenge, quote, claims, state, floors, measured, bootPcrs };
 }
 
 /** The row after accepting. What went back stays remembered, so that the finding stays until somebody looks. */
@@ -149,14 +152,13 @@ function nextRow({ row, endorsement }: AppraisalInput, quote: VerifiedQuote, log
 
 function accepted(expected: Expected, known: Known, findings: Findings): Appraisal {
   const { input, quote, state } = expected;
-  const floors = highestFloors(expected);
   const slots = input.reference.profile.slots.map(({ name }) => ({ slot: name, status: findings.of(name) }));
   return {
     ...refusal(known, findings),
     accepted: true,
     assurance: assuranceOf(expected, findings),
     slots,
-    next: nextRow(input, quote, floors.length === 0 ? state : { ...state, floors }),
+    next: nextRow(input, quote, { ...state, ...knownFloors(expected, findings) }),
   };
 }
 

@@ -3,6 +3,7 @@ import { askedChecks } from './checks/asked.ts';
 import { quotedChecks, signedChecks } from './checks/authentic.ts';
 import { deviceChecks } from './checks/device.ts';
 import { explainedChecks } from './checks/explained.ts';
+import { floorCertificateChecks } from './checks/floor-certificate.ts';
 import { floorChecks } from './checks/floors.ts';
 import { slotChecks } from './checks/slots.ts';
 import type { Asked, Check, Expected, Explained, Quoted, Signed } from './contexts.ts';
@@ -23,5 +24,5 @@ export const checks: Checks = {
   signed: signedChecks,
   quoted: quotedChecks,
   explained: explainedChecks,
-  expected: [...deviceChecks, ...slotChecks, ...floorChecks],
+  expected: [...deviceChecks, ...slotChecks, ...floorChecks, ...floorCertificateChecks],
 };

@@ -4,6 +4,7 @@ import type { Claims } from '../evidence/claims.ts';
 import type { Challenge, EvidenceMessage } from '../protocol/messages.ts';
 import type { AttestHeader, QuoteInfo, TpmSignature } from './attest.ts';
 import type { Findings } from './findings.ts';
+import type { CertificateRead } from './floor-certificate.ts';
 import type { LogRecord } from './log-reader.ts';
 import type { MeasuredSlot } from './slot-judgement.ts';
 import type { AppraisalInput, LogState } from './types.ts';
@@ -48,9 +49,13 @@ export interface Explained extends Asked {
 /** The log accounts for the quoted PCRs: what it tells may be judged. */
 export interface Expected {
   readonly input: AppraisalInput;
+  /** The challenge as it was sent, MAC included. */
+  readonly sealed: Uint8Array;
   readonly quote: VerifiedQuote;
   readonly claims: Claims;
   readonly state: LogState;
+  /** What the claims bring as the TPM's word on its version floors; unproved until its checks. */
+  readonly floors: CertificateRead;
   /** The profile's slots that the log measured. */
   readonly measured: readonly MeasuredSlot[];
   /** Boot PCRs as quoted. */

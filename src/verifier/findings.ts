@@ -25,10 +25,12 @@ export class Findings {
   #dropped: Finding | null = null;
   #droppedCount = 0;
   readonly #bySubject = new Map<string, Status>();
+  readonly #rules = new Set<RuleId>();
   #status: Status = 'affirming';
 
   add(rule: RuleId, status: Status, subject: string, expected: string, found: string, source: string): void {
     this.#status = worse(this.#status, status);
+    this.#rules.add(rule);
     this.#bySubject.set(subject, worse(this.#bySubject.get(subject) ?? 'affirming', status));
     const finding = { rule, status, subject, expected: showText(expected), found: showText(found), source };
     if (this.#kept.length < MAX_FINDINGS - 1) {
@@ -45,6 +47,11 @@ export class Findings {
 
   get status(): Status {
     return this.#status;
+  }
+
+  /** True when something was found by one of these rules. */
+  hasAny(rules: readonly RuleId[]): boolean {
+    return rules.some((rule) => this.#rules.has(rule));
   }
 
   /** The worst status found of `subject`; affirming when nothing was found. */

@@ -55,6 +55,8 @@ export interface ReferenceValues {
       readonly configs: Uint8Array | null;
     }[];
   };
+  /** Name of the index of the version floors, once written, as the fleet's floor keys define it; absent: the root names no such keys. */
+  readonly floorIndex?: Uint8Array;
   /** By release id. */
   readonly releases: ReadonlyMap<string, ReferenceRelease>;
   /** Allowed components (hex of agent, node, trust, runtime); null = not pinned, which keeps assurance below A2. */
@@ -88,6 +90,8 @@ export interface LogState {
   readonly startedSession: Uint8Array | null;
   /** Highest version floor ever seen of each slot that has one. Of the device, whatever log it came with. */
   readonly floors?: readonly { readonly slot: string; readonly floor: number }[];
+  /** Its TPM certified them, in the evidence before this one or earlier; absent: they are the device's word. */
+  readonly floorsCertified?: true;
   readonly foreignExtensions: number;
   readonly bootExplained: boolean;
   readonly slots: readonly SlotLogState[];

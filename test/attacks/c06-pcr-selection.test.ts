@@ -10,8 +10,9 @@ import type { TpmFacts } from '../support/real-evidence.ts';
 import { startSoftwareTpm } from '../support/software-tpm.ts';
 import type { SoftwareTpm } from '../support/software-tpm.ts';
 import { at, tpm2 } from '../support/tpm-bench.ts';
-import { build, genuineEvents, signAttest } from '../verifier/evidence-builder.ts';
-import type { AttestFields } from '../verifier/evidence-builder.ts';
+import { signAttest } from '../verifier/attest-builder.ts';
+import { build, genuineEvents } from '../verifier/evidence-builder.ts';
+import type { AttestFields } from '../verifier/attest-builder.ts';
 import { withProfile } from '../verifier/attack.ts';
 
 const AK = `0x${AK_HANDLE.toString(16)}`;

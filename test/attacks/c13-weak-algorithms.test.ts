@@ -11,7 +11,8 @@ import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
 import { appraise } from '../../src/verifier/appraise.ts';
 import { startSoftwareTpm } from '../support/software-tpm.ts';
 import type { SoftwareTpm } from '../support/software-tpm.ts';
-import { akPrivate, build, challengeKey, endorsement, signAttest } from '../verifier/evidence-builder.ts';
+import { akPrivate, signAttest } from '../verifier/attest-builder.ts';
+import { build, challengeKey, endorsement } from '../verifier/evidence-builder.ts';
 import type { Bend } from '../verifier/evidence-builder.ts';
 import { cborVector } from '../vectors/vectors.ts';
 

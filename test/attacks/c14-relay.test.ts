@@ -14,7 +14,8 @@ import { extendEvents, factsOf, realEvidence, SELECTION, withDevice } from '../s
 import type { TpmFacts } from '../support/real-evidence.ts';
 import { startSoftwareTpm } from '../support/software-tpm.ts';
 import type { SoftwareTpm } from '../support/software-tpm.ts';
-import { fleetId, genuineEvents, signAttest } from '../verifier/evidence-builder.ts';
+import { signAttest } from '../verifier/attest-builder.ts';
+import { fleetId, genuineEvents } from '../verifier/evidence-builder.ts';
 import type { Bend } from '../verifier/evidence-builder.ts';
 import { cborVector } from '../vectors/vectors.ts';
 

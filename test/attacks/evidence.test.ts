@@ -8,9 +8,10 @@ import { laterRow } from '../verifier/attack.ts';
 import { contentAttacks } from '../verifier/content-attacks.ts';
 import { build } from '../verifier/evidence-builder.ts';
 import type { Bend } from '../verifier/evidence-builder.ts';
+import { floorAttacks } from '../verifier/floor-attacks.ts';
 import { quoteAttacks } from '../verifier/quote-attacks.ts';
 
-const attacks = [...quoteAttacks, ...contentAttacks];
+const attacks = [...quoteAttacks, ...contentAttacks, ...floorAttacks];
 
 const without = (name: string): Checks => {
   const cut = <T extends { readonly name: string }>(list: readonly T[]): readonly T[] =>

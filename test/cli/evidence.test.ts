@@ -14,6 +14,7 @@ import { arbitraryMutation } from '../support/arbitrary-messages.ts';
 import { mutated, outcomeOf } from '../support/wire-outcome.ts';
 import { withClaims, laterRow } from '../verifier/attack.ts';
 import { build, digestOf, genuineEvents, session, slotEvent } from '../verifier/evidence-builder.ts';
+import type { NvFields } from '../verifier/attest-builder.ts';
 import type { Bend } from '../verifier/evidence-builder.ts';
 
 let folder = '';
@@ -53,6 +54,7 @@ interface Printed {
     readonly claims: { readonly says: Record<string, unknown> };
     readonly log: { readonly records: readonly { readonly digestFits: boolean }[] | null; readonly parts: number };
     readonly quote: Record<string, unknown>;
+    readonly floors: Record<string, unknown> | null;
     readonly signature: Record<string, unknown>;
   } | null;
 }
@@ -117,6 +119,28 @@ describe('an evidence message', () => {
     expect(stdout).toMatch(/no release, manifest .*differing files: 3\n +a\.onnx: expected ca978112ca1b…, found none/);
     expect(stdout).toContain('somebody else extended the PCR');
     expect(stdout).toContain('up to 4 in this session');
+  });
+
+  test('shows the version floors that its TPM certifies, and for which challenge', async () => {
+    const claims = withClaims({ floors: [{ slot: 'main', floor: 7 }] });
+    const { evidence, faults } = await printed(build({ claims }).evidence);
+    expect(faults).toEqual([]);
+    const floors = ['7', '0', '0', '0', '0', '0', '0', '0'];
+    expect(evidence?.floors).toMatchObject({ type: 'NV index', forThisChallenge: true, offset: 0, floors });
+    stdout = '';
+    const certificate = (fields: NvFields): NvFields => ({ ...fields, extraData: digestOf('yesterday') });
+    await inspect(build({ claims, certificate }).evidence);
+    expect(stdout).toMatch(/floor +7 of slot main/);
+    expect(stdout).toMatch(/Certificate of the version floors.*\n +kind +NV index/);
+    expect(stdout).toMatch(/made for this challenge +NO/);
+    expect(stdout).toMatch(/floors +7, 0, 0, 0, 0, 0, 0, 0 from byte 0/);
+  });
+
+  test('says which part of it is no certificate of floors', async () => {
+    const claims = withClaims({ floors: [{ slot: 'main', floor: 7 }] });
+    const input = build({ claims, certificateBytes: (one) => ({ ...one, attest: Buffer.alloc(3) }) });
+    expect(await inspect(input.evidence)).toBe(1);
+    expect(stdout).toMatch(/Certificate of the version floors.*\n +malformed +/);
   });
 
   test('whose log goes on from an earlier one cannot be replayed alone', async () => {

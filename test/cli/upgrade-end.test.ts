@@ -43,6 +43,7 @@ function device({
     verdict: { status, assurance: 'A1', at: 1, until: 2, findings: status === 'affirming' ? [] : [finding as never] },
     trouble: null,
     floors: [],
+    floorsCertified: false,
     slots: [{ slot: 'main', release, version: '2', state: 'active', status }],
     generation: 1,
     endorsement: null,

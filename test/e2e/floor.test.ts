@@ -117,8 +117,10 @@ test(
       theatre.controllerState,
       '--json',
     );
-    const { device } = JSON.parse(shown) as { device: { floors: object[]; verdict: { findings: { rule: string }[] } } };
-    expect(device.floors).toEqual([{ slot: SLOT, floor: 2 }]);
+    const { device } = JSON.parse(shown) as {
+      device: { floors: object[]; floorsCertified: boolean; verdict: { findings: { rule: string }[] } };
+    };
+    expect(device).toMatchObject({ floors: [{ slot: SLOT, floor: 2 }], floorsCertified: true });
     expect(device.verdict.findings.filter(({ rule }) => rule.startsWith('floor-'))).toEqual([]);
     expect((await theatre.upgrade(one)).stdout).toContain('release-older');
     expect((await theatre.upgrade(two)).code).toBe(0);

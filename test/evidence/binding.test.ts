@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/bytes/cbor.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
-import { enrolQualifyingData, qualifyingData } from '../../src/evidence/binding.ts';
+import { enrolQualifyingData, floorQualifyingData, qualifyingData } from '../../src/evidence/binding.ts';
 import { deviceId } from '../../src/evidence/device-id.ts';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
@@ -15,6 +15,7 @@ test('qualifying data is the SHA-256 of the array that the grammar gives', () =>
       const bound = encodeCbor(['touchstone/evidence/1', sha256(challenge), sha256(claims), sha256(log)]);
       expect(qualifyingData(challenge, claims, log)).toEqual(sha256(bound));
       expect(qualifyingData(challenge, claims, { digest: sha256(log) })).toEqual(sha256(bound));
+      expect(floorQualifyingData(challenge)).toEqual(sha256(encodeCbor(['touchstone/floors/1', sha256(challenge)])));
       expect(enrolQualifyingData(sha256(log))).toEqual(sha256(encodeCbor(['touchstone/enrol/1', sha256(log)])));
     }),
   );
@@ -28,6 +29,7 @@ test('bytes moved from one part to the next, or parts exchanged, bind something 
     qualifyingData(b, a, c),
     qualifyingData(a, c, b),
     enrolQualifyingData(sha256(a)),
+    floorQualifyingData(a),
   ].map(text);
   expect(new Set(all).size).toBe(all.length);
 });

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { decode } from '../../src/bytes/wire.ts';
 import { generateKey } from '../../src/crypto/ecdsa.ts';
 import { clear } from '../../src/tpm/commands/hierarchy.ts';
-import { nvDefine, nvIncrement } from '../../src/tpm/commands/nv.ts';
+import { nvDefine, nvIncrement, nvWrite } from '../../src/tpm/commands/nv.ts';
 import { flushContext, loadExternal } from '../../src/tpm/commands/objects.ts';
 import { openDeviceTpm } from '../../src/tpm/device-tpm.ts';
 import { defineFloors, floorBytes } from '../../src/tpm/floor/definition.ts';
@@ -13,7 +13,7 @@ import { type RaiseOrder, floorToken } from '../../src/tpm/floor/token.ts';
 import { writeFloors } from '../../src/tpm/floor/write.ts';
 import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
 import { TpmsAttest } from '../../src/tpm/wire/attest.ts';
-import { TPM_CC, TPM_RH } from '../../src/tpm/wire/constants.ts';
+import { TPM_CC, TPM_RH, TPMA_NV } from '../../src/tpm/wire/constants.ts';
 import { publicKeyOf, verifyTpmSignature } from '../../src/tpm/wire/public-key.ts';
 import { TpmtPublic } from '../../src/tpm/wire/public.ts';
 import { TpmtSignature } from '../../src/tpm/wire/signature.ts';
@@ -271,15 +271,15 @@ describe('reading', () => {
     expect(await rig.values()).toEqual(onlySlot(0, 7n));
   });
 
-  test('is certified by the AK for who is not here: floors and generation, with their Names', async () => {
+  test('is certified by the AK for who is not here, with the Name of the index', async () => {
     await provision(rig.device);
     await rig.floors.raise(raiseTo(7n, { slot: 1 }));
     const nonce = Buffer.alloc(32, 4);
     const certified = await rig.floors.certify(nonce);
+    if (certified === null) throw new TypeError('floors that are set are certified');
     const { akPublic, akQualifiedName } = await rig.device.identity();
-    const key = publicKeyOf(decode(TpmtPublic, akPublic));
-    const told = decode(TpmsAttest, certified.floors.attest);
-    expect(told).toMatchObject({
+    const { attest, signature } = certified.certificate;
+    expect(decode(TpmsAttest, attest)).toMatchObject({
       extraData: nonce,
       qualifiedSigner: akQualifiedName,
       attested: {
@@ -287,10 +287,24 @@ describe('reading', () => {
         nv: { indexName: fleet.floors.written, offset: 0, nvContents: Buffer.concat(onlySlot(1, 7n).map(floorBytes)) },
       },
     });
-    const { attested } = decode(TpmsAttest, certified.generation.attest);
-    expect(attested).toMatchObject({ type: 'nv', nv: { indexName: fleet.generation.written } });
-    for (const { attest, signature } of [certified.floors, certified.generation]) {
-      expect(verifyTpmSignature(key, attest, decode(TpmtSignature, signature))).toBe(true);
-    }
+    expect(certified.values).toEqual(onlySlot(1, 7n));
+    const key = publicKeyOf(decode(TpmtPublic, akPublic));
+    expect(verifyTpmSignature(key, attest, decode(TpmtSignature, signature))).toBe(true);
+  });
+
+  test('is certified by nobody while it is missing, not written, or another index', async () => {
+    const { publicArea, written } = fleet.floors;
+    const nonce = Buffer.alloc(32, 4);
+    await undefineFloors(rig.device.queue, ['floors']);
+    expect(await rig.floors.certify(nonce)).toBeNull();
+    await rig.floors.define();
+    expect(await rig.floors.certify(nonce)).toBeNull();
+    await undefineFloors(rig.device.queue, ['floors']);
+    const { ownerWrite } = TPMA_NV;
+    await nvDefine(rig.device.queue, { ...publicArea, attributes: (publicArea.attributes | ownerWrite) >>> 0 });
+    const index = { handle: publicArea.nvIndex, name: written };
+    await nvWrite(rig.device.queue, index, Buffer.alloc(64, 1), { authHandle: TPM_RH.OWNER });
+    expect(await rig.floors.certify(nonce)).toBeNull();
+    await undefineFloors(rig.device.queue, ['floors']);
   });
 });

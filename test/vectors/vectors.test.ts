@@ -8,7 +8,7 @@ import { makeRecord, replay, ZERO_PCR } from '../../src/cel/record.ts';
 import { parseDsse } from '../../src/crypto/dsse.ts';
 import { importPublicKey, keyId } from '../../src/crypto/ecdsa.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
-import { enrolQualifyingData, qualifyingData } from '../../src/evidence/binding.ts';
+import { enrolQualifyingData, floorQualifyingData, qualifyingData } from '../../src/evidence/binding.ts';
 import { decodeClaims, encodeClaims } from '../../src/evidence/claims-codec.ts';
 import type { Claims } from '../../src/evidence/claims.ts';
 import { deviceId } from '../../src/evidence/device-id.ts';
@@ -129,6 +129,14 @@ test('what a quote binds is what it always was', () => {
   }
 });
 
+test('what a certificate of version floors binds is what it always was', () => {
+  const golden = vector('floor-binding') as Readonly<Record<string, string>>;
+  const binding = bytesOf(golden['floorBinding'] ?? '');
+  expect(floorQualifyingData(bytesOf(golden['challenge'] ?? '')).toString('hex')).toBe(golden['floorQualifyingData']);
+  expect(sha256(binding).toString('hex')).toBe(golden['floorQualifyingData']);
+  expect(faultsOf(grammar, ruleOf(grammar, 'floor-binding'), decodeAnyCbor(binding))).toEqual([]);
+});
+
 test('a device is called what it always was', () => {
   const golden = vector('device-id') as { fleetId: string; ekName: string; deviceId: string };
   expect(deviceId(bytesOf(golden.fleetId), bytesOf(golden.ekName))).toBe(golden.deviceId);
@@ -152,13 +160,16 @@ test('a root statement counts by two of its root keys', () => {
 });
 
 describe('the golden evidence', () => {
-  test.each(['evidence', 'evidence-in-parts'])('%s is accepted and affirming', (name) => {
+  test.each(['evidence', 'evidence-in-parts', 'evidence-floors'])('%s is accepted and affirming', (name) => {
     const { hex, akPublicPem, qualifiedName } = vector(name) as CborVector & { akPublicPem: string; qualifiedName: string };
     const input = build();
+    const { profile } = input.reference;
+    const slots = profile.slots.map((slot) => (name === 'evidence-floors' ? { ...slot, floor: 0 } : slot));
     const appraisal = appraise({
       ...input,
+      reference: { ...input.reference, profile: { ...profile, slots } },
       evidence: bytesOf(hex),
-      log: name === 'evidence' ? null : bytesOf((vector('log') as LogVector).hex),
+      log: name === 'evidence-in-parts' ? bytesOf((vector('log') as LogVector).hex) : null,
       endorsement: {
         ...input.endorsement,
         akKey: importPublicKey(akPublicPem),

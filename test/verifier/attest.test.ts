@@ -8,8 +8,8 @@ import { WireError } from '../../src/errors.ts';
 import { TpmsAttest } from '../../src/tpm/wire/attest.ts';
 import { isSignedBy, readAttestHeader, readQuoteInfo, readSignature, weakness } from '../../src/verifier/attest.ts';
 import { outcomeOf } from '../support/wire-outcome.ts';
-import { encodeAttest } from './evidence-builder.ts';
-import type { AttestFields } from './evidence-builder.ts';
+import { encodeAttest } from './attest-builder.ts';
+import type { AttestFields } from './attest-builder.ts';
 
 const bytes = (length: number): Buffer => Buffer.alloc(length, length);
 const usual: AttestFields = {

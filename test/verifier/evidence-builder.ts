@@ -1,12 +1,12 @@
 // Genuine evidence by a software key that really signs, and a handle at each joint where a test can bend it.
-import { createHash, createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { encodeCbor } from '../../src/bytes/cbor.ts';
 import type { CborValue } from '../../src/bytes/cbor.ts';
 import { toHex } from '../../src/bytes/text.ts';
 import type { Components, LogEvent, SlotEvent } from '../../src/cel/events.ts';
-import { qualifyingData } from '../../src/evidence/binding.ts';
-import type { Claims } from '../../src/evidence/claims.ts';
+import { floorQualifyingData, qualifyingData } from '../../src/evidence/binding.ts';
+import type { Claims, FloorCertificateClaim } from '../../src/evidence/claims.ts';
 import type { Challenge } from '../../src/protocol/messages.ts';
 import { sealChallenge } from '../../src/protocol/challenge.ts';
 import type {
@@ -17,6 +17,8 @@ import type {
   RowState,
   TrustedEndorsement,
 } from '../../src/verifier/types.ts';
+import { akPublic, encodeAttest, encodeNvAttest, signAttest } from './attest-builder.ts';
+import type { AttestFields, HeadFields, NvFields } from './attest-builder.ts';
 
 export const sha = (...parts: readonly Uint8Array[]): Buffer => {
   const hash = createHash('sha256');
@@ -25,9 +27,6 @@ export const sha = (...parts: readonly Uint8Array[]): Buffer => {
 };
 export const digestOf = (text: string): Buffer => sha(Buffer.from(text));
 
-const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-export const akPrivate: KeyObject = privateKey;
-export const akPublic: KeyObject = publicKey;
 export const challengeKey: KeyObject = createSecretKey(digestOf('challenge key'));
 export const qualifiedName: Buffer = Buffer.concat([Buffer.from([0, 0x0b]), digestOf('ak')]);
 export const fleetId: Buffer = digestOf('fleet').subarray(0, 16);
@@ -95,6 +94,7 @@ export const reference: ReferenceValues = {
       },
     ],
   },
+  floorIndex: Buffer.concat([Buffer.from([0, 0x0b]), digestOf('index of the floors')]),
   releases: new Map([[release.id, release]]),
   components: [components],
   bootPcrs: new Map([
@@ -176,63 +176,6 @@ export function recordsOf(events: readonly LogEvent[], from = 1): RecordFields[]
   });
 }
 
-export interface AttestFields {
-  magic: number;
-  type: number;
-  qualifiedSigner: Uint8Array;
-  extraData: Uint8Array;
-  clock: bigint;
-  resetCount: number;
-  restartCount: number;
-  safe: number;
-  banks: { alg: number; pcrs: readonly number[] }[];
-  pcrDigest: Uint8Array;
-}
-
-const sized = (bytes: Uint8Array): Buffer => {
-  const size = Buffer.alloc(2);
-  size.writeUInt16BE(bytes.length);
-  return Buffer.concat([size, bytes]);
-};
-
-export function encodeAttest(fields: AttestFields): Buffer {
-  const start = Buffer.alloc(6);
-  start.writeUInt32BE(fields.magic, 0);
-  start.writeUInt16BE(fields.type, 4);
-  const clock = Buffer.alloc(25);
-  clock.writeBigUInt64BE(fields.clock, 0);
-  clock.writeUInt32BE(fields.resetCount, 8);
-  clock.writeUInt32BE(fields.restartCount, 12);
-  clock[16] = fields.safe;
-  const count = Buffer.alloc(4);
-  count.writeUInt32BE(fields.banks.length);
-  const banks = fields.banks.map(({ alg, pcrs }) => {
-    const select = Buffer.from([alg >> 8, alg & 255, 3, 0, 0, 0]);
-    for (const pcr of pcrs) select[3 + (pcr >> 3)] = (select[3 + (pcr >> 3)] ?? 0) | (1 << (pcr & 7));
-    return select;
-  });
-  return Buffer.concat([
-    start,
-    sized(fields.qualifiedSigner),
-    sized(fields.extraData),
-    clock,
-    count,
-    ...banks,
-    sized(fields.pcrDigest),
-  ]);
-}
-
-/** TPMT_SIGNATURE with scheme ECDSA and the hash `alg`. */
-export function signAttest(attest: Uint8Array, key: KeyObject = akPrivate, alg = 0x000b, digest = 'sha256'): Buffer {
-  const rs = sign(digest, attest, { key, dsaEncoding: 'ieee-p1363' });
-  const half = rs.length / 2;
-  return Buffer.concat([
-    Buffer.from([0x00, 0x18, alg >> 8, alg & 255]),
-    sized(rs.subarray(0, half)),
-    sized(rs.subarray(half)),
-  ]);
-}
-
 /** Each handle gets the genuine thing and gives what to use in its place; all that follows is made to fit it. */
 export interface Bend {
   events?: readonly LogEvent[];
@@ -246,6 +189,10 @@ export interface Bend {
   attest?: (attest: AttestFields) => AttestFields;
   attestBytes?: (attest: Buffer) => Buffer;
   signature?: (attest: Buffer) => Buffer;
+  /** Claims with floors come with their certificate, floor by floor in their order; null: without it. */
+  certificate?: (fields: NvFields) => NvFields | null;
+  certificateSignature?: (attest: Buffer) => Buffer;
+  certificateBytes?: (certificate: FloorCertificateClaim) => FloorCertificateClaim;
   message?: (message: Record<string, CborValue>) => Record<string, CborValue>;
   input?: (input: AppraisalInput) => AppraisalInput;
   eventPcr?: number;
@@ -254,6 +201,19 @@ export interface Bend {
 }
 
 export const genuineEvents: readonly LogEvent[] = [boot, agentStart, slotEvent];
+
+function certificateOf(bend: Bend, common: HeadFields, { floors }: Claims): Pick<Claims, 'floorCertificate'> {
+  const held = floors?.some(({ floor }) => floor !== null) ?? false;
+  const contents = Buffer.alloc(64);
+  for (const [i, { floor }] of floors?.entries() ?? []) contents.writeBigUInt64BE(BigInt(floor ?? 0), i * 8);
+  const indexName = reference.floorIndex ?? Buffer.alloc(0);
+  const fields: NvFields = { ...common, type: 0x8014, indexName, offset: 0, contents };
+  const bent = bend.certificate === undefined || !held ? fields : bend.certificate(fields);
+  if (bent === null || !held) return {};
+  const attest = encodeNvAttest(bent);
+  const certificate = { attest, signature: bend.certificateSignature?.(attest) ?? signAttest(attest) };
+  return { floorCertificate: bend.certificateBytes?.(certificate) ?? certificate };
+}
 
 export function extendAll(start: Uint8Array, records: readonly RecordFields[]): Buffer {
   return records.reduce<Buffer>((value, { digest }) => sha(value, digest), Buffer.from(start));
@@ -302,17 +262,22 @@ export function build(bend: Bend = {}): AppraisalInput {
     now: NOW,
     measuredAgo: 100,
   };
-  const claimed = bend.claims?.(claims) ?? claims;
-  const claimBytes = encodeCbor(claimed as unknown as CborValue);
-  const values = [...bootPcrs, pcr];
-  const fields: AttestFields = {
+  const bent = bend.claims?.(claims) ?? claims;
+  const common: HeadFields = {
     magic: 0xff544347,
     type: 0x8018,
     qualifiedSigner: qualifiedName,
-    extraData: qualifyingData(sealed, claimBytes, log),
+    extraData: floorQualifyingData(sealed),
     clock: 500_000n,
     ...epoch,
     safe: 1,
+  };
+  const claimed = { ...bent, ...certificateOf(bend, common, bent) };
+  const claimBytes = encodeCbor(claimed as unknown as CborValue);
+  const values = [...bootPcrs, pcr];
+  const fields: AttestFields = {
+    ...common,
+    extraData: qualifyingData(sealed, claimBytes, log),
     banks: [{ alg: 0x000b, pcrs: asked.pcrs }],
     pcrDigest: sha(...(bend.pcrValues?.(values) ?? values)),
   };

@@ -6,6 +6,7 @@ import { appraise } from '../../src/verifier/appraise.ts';
 import type { AppraisalInput, LogState } from '../../src/verifier/types.ts';
 import { laterRow, withClaims, withProfile } from './attack.ts';
 import { build, reference } from './evidence-builder.ts';
+import { onceCertified } from './floor-attacks.ts';
 
 const withFloor = withProfile({ slots: reference.profile.slots.map((slot) => ({ ...slot, floor: 0 })) });
 
@@ -44,11 +45,51 @@ describe('a version floor', () => {
     expect(judged([main(3)], lower.next).rules).toEqual([]);
   });
 
+  test('that is only claimed is a warning, and counts against the device once its TPM has certified it', () => {
+    const claims = withClaims({ floors: [main(7)] });
+    const first = appraise(build({ input: withFloor, claims, certificate: () => null }));
+    expect(first.findings).toMatchObject([{ rule: 'floor-uncertified', status: 'warning' }]);
+    expect(first.next?.log?.floorsCertified).toBeUndefined();
+    const certified = appraise(build({ input: withFloor, claims }));
+    expect(certified.next?.log).toMatchObject({ floors: [main(7)], floorsCertified: true });
+    const later = appraise(build({ ...onceCertified, certificate: () => null }));
+    expect(later.findings).toMatchObject([
+      { rule: 'floor-uncertified', status: 'contraindicated', expected: 'floors certified by the TPM, as before' },
+    ]);
+  });
+
+  test('that its TPM certified is remembered by no claim alone, and by no certificate that does not hold', () => {
+    const higher = { ...onceCertified, claims: withClaims({ floors: [main(9)] }) };
+    expect(appraise(build(higher)).next?.log).toMatchObject({ floors: [main(9)], floorsCertified: true });
+    const claimed = appraise(build({ ...higher, certificate: () => null }));
+    expect(claimed.next?.log).toMatchObject({ floors: [main(7)], floorsCertified: true });
+    const forged = appraise(build({ ...higher, certificate: (fields) => ({ ...fields, offset: 8 }) }));
+    expect(forged.findings.map(({ rule }) => rule)).toEqual(['floor-range']);
+    expect(forged.next?.log).toMatchObject({ floors: [main(7)], floorsCertified: true });
+  });
+
+  test('that another index holds is found, also where the root names no keys for floors', () => {
+    const { floorIndex: _, ...unnamed } = reference;
+    const input = (genuine: AppraisalInput): AppraisalInput => {
+      const floored = withFloor(genuine).reference.profile;
+      return { ...genuine, reference: { ...unnamed, profile: floored } };
+    };
+    const appraisal = appraise(build({ input, claims: withClaims({ floors: [main(7)] }) }));
+    expect(appraisal.findings.map(({ rule }) => rule)).toEqual(['floor-index']);
+  });
+
+  test('of a profile that has none is of no interest', () => {
+    const claims = withClaims({ floors: [main(7)] });
+    const appraisal = appraise(build({ claims, certificate: (fields) => ({ ...fields, magic: 1 }) }));
+    expect(appraisal.findings).toEqual([]);
+    expect(appraisal.next?.log?.floorsCertified).toBeUndefined();
+  });
+
   test('is kept in the row exactly', () => {
     const { log } = laterRow();
     if (log === null) throw new TypeError('accepted evidence leaves a log state');
-    const state = { ...log, floors: [main(7)] };
-    expect(decodeLogState(encodeLogState(state)).floors).toEqual([main(7)]);
+    const state: LogState = { ...log, floors: [main(7)], floorsCertified: true };
+    expect(decodeLogState(encodeLogState(state))).toMatchObject({ floors: [main(7)], floorsCertified: true });
     expect(decodeLogState(encodeLogState(log)).floors).toBeUndefined();
   });
 });

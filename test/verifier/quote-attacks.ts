@@ -2,7 +2,8 @@
 import { createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
 import { withProfile, withClaims, laterRow } from './attack.ts';
 import type { Attack } from './attack.ts';
-import { bootPcrs, digestOf, endorsement, signAttest, slotEvent } from './evidence-builder.ts';
+import { signAttest } from './attest-builder.ts';
+import { bootPcrs, digestOf, endorsement, slotEvent } from './evidence-builder.ts';
 
 const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });

@@ -1,11 +1,20 @@
 // The version floors of one device, as gate and agent use them: read, raise, provision, certify.
-import { nvCertify } from '../commands/attest.ts';
+import { decode } from '../../bytes/wire.ts';
 import type { DeviceTpm } from '../device-tpm.ts';
 import type { Quote } from '../port.ts';
-import type { FloorDefinition } from './definition.ts';
+import { TpmResponseError } from '../tpm-error.ts';
+import { TpmsAttest } from '../wire/attest.ts';
+import { readFloorBytes, type FloorDefinition } from './definition.ts';
 import { defineFloorIndices, writeFirstFloors, type FirstWriteOutcome, type FirstWriteToken } from './provision.ts';
 import { raiseFloor, raiseRefusals, type RaiseOutcome, type RaiseRefusal, type RaiseToken } from './raise.ts';
 import { readFloors, type FloorState } from './state.ts';
+
+export interface CertifiedFloors {
+  /** Of type NV. */
+  readonly certificate: Quote;
+  /** What it says. */
+  readonly values: readonly bigint[];
+}
 
 /** Errors of every method: TpmError. Judgements are values. */
 export class VersionFloors {
@@ -49,15 +58,20 @@ export class VersionFloors {
     return this.#device.withParts(async (parts) => writeFirstFloors(parts, this.#definition, token));
   }
 
-  /** The floors, and the generation, as the AK certifies them: TPMS_ATTEST of type NV. Only floors that are set can be certified. */
-  certify(qualifyingData: Uint8Array): Promise<{ readonly floors: Quote; readonly generation: Quote }> {
-    return this.#device.withParts(async ({ queue, ak }) => {
-      const certified = async (of: 'floors' | 'generation'): Promise<Quote> => {
-        const { handle, written, publicArea } = this.#definition[of];
-        const index = { handle, name: written };
-        return nvCertify(queue, ak, index, index, qualifyingData, { size: publicArea.dataSize });
-      };
-      return { floors: await certified('floors'), generation: await certified('generation') };
-    });
+  /**
+   * The floors as the AK certifies them, in one command and without a session: nobody on the bus can make another certificate. Null when
+   * they are not set, or this TPM cannot certify them: `read` then says what is there.
+   */
+  async certify(qualifyingData: Uint8Array): Promise<CertifiedFloors | null> {
+    const { handle, written, publicArea } = this.#definition.floors;
+    try {
+      const certificate = await this.#device.certifyNv({ handle, name: written }, publicArea.dataSize, qualifyingData);
+      const { attested } = decode(TpmsAttest, certificate.attest);
+      if (attested.type !== 'nv' || !attested.nv.indexName.equals(written)) return null;
+      return { certificate, values: readFloorBytes(attested.nv.nvContents) };
+    } catch (error) {
+      if (error instanceof TpmResponseError) return null;
+      throw error;
+    }
   }
 }

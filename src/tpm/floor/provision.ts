@@ -67,7 +67,7 @@ export type FirstWriteOutcome =
 
 /**
  * Writes the floors of this device by its token and burns the token. A cut between the two leaves the token good for one more call,
- * which then only burns it; whoever verifies compares the generation with the token's. Errors: TpmError.
+ * which then only burns it; a floor that it took down is found by who remembers a higher one. Errors: TpmError.
  */
 export async function writeFirstFloors(
   parts: TpmParts,

@@ -1,17 +1,28 @@
 // Checks of the version floors: a device whose profile has them in its TPM says what they are, and they never go down.
 import type { Check, Expected } from '../contexts.ts';
+import type { Findings } from '../findings.ts';
 import type { LogState } from '../types.ts';
+import { CERTIFICATE_RULES, hasFloors } from './floor-certificate.ts';
 
-export type KnownFloors = NonNullable<LogState['floors']>;
+type KnownFloors = Pick<LogState, 'floors' | 'floorsCertified'>;
 
-/** The highest floor of each slot that was ever seen: what went down stays remembered, so that somebody looks. */
-export function highestFloors({ input, claims }: Expected): KnownFloors {
-  const highest = new Map(input.row.log?.floors?.map(({ slot, floor }) => [slot, floor]));
-  for (const { slot, floor } of claims.floors ?? []) {
-    const before = highest.get(slot);
-    if (floor !== null && (before === undefined || floor > before)) highest.set(slot, floor);
+/**
+ * What the row remembers after accepting: the highest floor of each slot that was ever seen, so that what went down stays found until
+ * somebody looks. Where the TPM has once certified them, what is only claimed adds nothing; nor does what it certified wrongly.
+ */
+export function knownFloors(context: Expected, findings: Findings): KnownFloors {
+  const { input, claims, floors } = context;
+  const { floors: seen = [], floorsCertified } = input.row.log ?? {};
+  const certified = floors.state === 'read' && hasFloors(context) && !findings.hasAny(CERTIFICATE_RULES);
+  const counts = certified || (floors.state === 'absent' && floorsCertified === undefined);
+  const highest = new Map(seen.map(({ slot, floor }) => [slot, floor]));
+  for (const { slot, floor } of counts ? (claims.floors ?? []) : []) {
+    if (floor !== null && floor > (highest.get(slot) ?? -1)) highest.set(slot, floor);
   }
-  return [...highest].map(([slot, floor]) => ({ slot, floor }));
+  return {
+    ...(highest.size === 0 ? {} : { floors: [...highest].map(([slot, floor]) => ({ slot, floor })) }),
+    ...(certified || floorsCertified === true ? { floorsCertified: true } : {}),
+  };
 }
 
 export const floorChecks: readonly Check<Expected>[] = [
