@@ -4,6 +4,7 @@ import type { SlotProfile } from '../profile/profile.ts';
 import type { CommandBody } from '../protocol/messages.ts';
 import type { SlotRow } from '../store/journal.ts';
 import type { AttesterParts } from './attester-parts.ts';
+import { BootPcrs } from './boot-pcrs.ts';
 import type { HeldChallenge } from './challenge-box.ts';
 import { CommandDesk } from './command-desk.ts';
 import { CommandRunner } from './command-runner.ts';
@@ -28,6 +29,7 @@ export class Attester {
   readonly #runner: CommandRunner;
   readonly #leases: LeaseKeeper;
   readonly #trials: TrialKeeper;
+  readonly #bootPcrs: BootPcrs;
   #keeper: SlotKeeper | null = null;
   #status: StatusWriter | null = null;
   #passedAt = 0;
@@ -36,6 +38,7 @@ export class Attester {
   constructor(parts: AttesterParts) {
     this.#parts = parts;
     const { journal, tpm, log, self } = parts;
+    this.#bootPcrs = new BootPcrs(parts.profile.profile.tpm.eventPcr);
     const owner = { fleetId: toHex(self.fleetId), deviceId: self.deviceId };
     this.#desk = new CommandDesk({ ...owner, session: toHex(self.session) });
     this.#leases = new LeaseKeeper({
@@ -213,6 +216,7 @@ export class Attester {
   /** Evidence for the challenge, remembered so that its result can be taken. */
   async answer(held: HeldChallenge): Promise<MadeEvidence> {
     const { recorder, tpm, journal, profile, self } = this.#parts;
+    const bootPcrs = this.#bootPcrs;
     const lease = await this.#leases.now();
     const claims = {
       ...self,
@@ -224,9 +228,8 @@ export class Attester {
       measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
       ...(await this.#parts.basis(held.sealed)),
     };
-    const { eventPcr } = profile.profile.tpm;
     const made = await recorder.snapshot(async (head) =>
-      makeEvidence({ tpm, journal, eventPcr }, { ...held, head, claims }),
+      makeEvidence({ tpm, journal, bootPcrs }, { ...held, head, claims }),
     );
     await this.#leases.remember(made.sent);
     return made;

@@ -9,6 +9,7 @@ import type { Challenge, LogPart } from '../protocol/messages.ts';
 import type { Journal, LogHead, SentEvidence } from '../store/journal.ts';
 import { sameEpoch } from '../tpm/port.ts';
 import type { Tpm } from '../tpm/port.ts';
+import type { BootPcrs } from './boot-pcrs.ts';
 import { quoteClock } from './quote-clock.ts';
 
 /** A log longer than this goes before its evidence, in parts of this size. */
@@ -26,7 +27,7 @@ export type DeviceClaims = Omit<
 export interface EvidenceParts {
   readonly tpm: Pick<Tpm, 'readPcrs' | 'quote'>;
   readonly journal: Pick<Journal, 'records' | 'reports'>;
-  readonly eventPcr: number;
+  readonly bootPcrs: BootPcrs;
 }
 
 export interface MadeEvidence {
@@ -62,23 +63,23 @@ export async function makeEvidence(
   ask: {
     readonly challenge: Challenge;
     readonly sealed: Uint8Array;
-    readonly head: Pick<LogHead, 'epoch' | 'seq'>;
+    readonly head: Pick<LogHead, 'epoch' | 'seq' | 'pcr'>;
     readonly claims: DeviceClaims;
   },
 ): Promise<MadeEvidence> {
   const { challenge, sealed, head } = ask;
   const logFrom = firstRecord(challenge, head);
-  const others = challenge.pcrs.filter((pcr) => pcr !== parts.eventPcr);
-  const [records, reports, bootPcrs] = await Promise.all([
+  const [records, reports] = await Promise.all([
     logFrom > head.seq ? [] : parts.journal.records(logFrom, head.seq),
     parts.journal.reports(),
-    others.length === 0 ? [] : parts.tpm.readPcrs({ bank: challenge.bank, pcrs: others }),
   ]);
   const log = encodeLog(records);
   const { part, messages } = splitLog(log);
-  const claims = encodeClaims({ v: 1, ...ask.claims, epoch: head.epoch, logFrom, logTo: head.seq, bootPcrs, reports });
-  const binding = qualifyingData(sealed, claims, part);
-  const quote = await parts.tpm.quote(binding, { bank: challenge.bank, pcrs: challenge.pcrs });
+  const selection = { bank: challenge.bank, pcrs: challenge.pcrs };
+  const { claims, quote } = await parts.bootPcrs.quote(parts.tpm, selection, head.pcr, async (bootPcrs) => {
+    const said = encodeClaims({ v: 1, ...ask.claims, epoch: head.epoch, logFrom, logTo: head.seq, bootPcrs, reports });
+    return { claims: said, quote: await parts.tpm.quote(qualifyingData(sealed, said, part), selection) };
+  });
   const message = encodeEvidence({ v: 1, challenge: sealed, claims, log: part, ...quote });
   const { clock, resetCount, restartCount } = quoteClock(quote.attest);
   return {

@@ -1,5 +1,6 @@
 // Evidence: which records it carries, how long logs are cut, and that challenge, claims and log are what the quote binds.
 import { describe, expect, it } from 'vitest';
+import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { firstRecord, LOG_PART_BYTES, makeEvidence } from '../../src/agent/evidence-maker.ts';
 import type { DeviceClaims } from '../../src/agent/evidence-maker.ts';
 import { lastSlotEvents } from '../../src/agent/log-reader.ts';
@@ -66,7 +67,7 @@ function machine(records: readonly Buffer[]) {
     bound,
     head: { epoch, seq: records.length, pcr: Buffer.alloc(32), intent: null },
     parts: {
-      eventPcr: 14,
+      bootPcrs: new BootPcrs(14),
       tpm: {
         readPcrs: async ({ pcrs }: { pcrs: readonly number[] }) =>
           Promise.resolve(pcrs.map((pcr) => Buffer.alloc(32, pcr))),

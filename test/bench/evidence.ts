@@ -2,6 +2,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { makeEvidence } from '../../src/agent/evidence-maker.ts';
 import type { DeviceClaims, EvidenceParts } from '../../src/agent/evidence-maker.ts';
 import { encodeRecord, extend, makeRecord, ZERO_PCR } from '../../src/cel/record.ts';
@@ -14,7 +15,7 @@ import type { Journal } from '../../src/store/journal.ts';
 import { openDeviceTpm } from '../../src/tpm/device-tpm.ts';
 import { openTctiTransport } from '../../src/tpm/transport/tcti.ts';
 import type { TpmTransport } from '../../src/tpm/transport/transport.ts';
-import type { Epoch } from '../../src/tpm/port.ts';
+import type { Epoch, Tpm } from '../../src/tpm/port.ts';
 import { startSoftwareTpm } from '../support/software-tpm.ts';
 import { digestOf, slotEvent } from '../verifier/evidence-builder.ts';
 import type { Bench, BenchOptions } from './bench.ts';
@@ -44,16 +45,18 @@ function remembering(inner: TpmTransport): { transport: TpmTransport; quote: () 
   };
 }
 
-/** A log of RECORDS records, as a device has it some time after its start. */
-async function fill(journal: Journal, eventPcr: number, epoch: Epoch): Promise<void> {
+/** A log of RECORDS records, as a device has it some time after its start; gives what the event PCR then holds. */
+async function fill(journal: Journal, tpm: Tpm, eventPcr: number, epoch: Epoch): Promise<Buffer> {
   await journal.newLog({ epoch, clock: 0n, why: 'first' });
   let pcr = ZERO_PCR;
   for (let seq = 1; seq <= RECORDS; seq++) {
     const record = makeRecord(seq, eventPcr, { ...slotEvent, manifest: digestOf(`${seq}`) });
     await journal.openIntent(encodeRecord(record), record.digest);
+    await tpm.extendPcr(eventPcr, record.digest);
     pcr = extend(pcr, record.digest);
     await journal.closeIntent(seq, pcr);
   }
+  return pcr;
 }
 
 function claimsOf({ profile, digest }: LoadedProfile): DeviceClaims {
@@ -111,9 +114,9 @@ async function measured(options: BenchOptions): Promise<Figure[]> {
   await using tpm = await openDeviceTpm({ transport });
   await using journal = await openJournal({ path: join(options.dir, 'journal.sqlite') });
   const epoch = await tpm.readClock();
-  await fill(journal, eventPcr, epoch);
-  const parts: EvidenceParts = { tpm, journal, eventPcr };
-  const ask = { ...challengeFor(epoch, profile), head: { epoch, seq: RECORDS }, claims: claimsOf(profile) };
+  const pcr = await fill(journal, tpm, eventPcr, epoch);
+  const parts: EvidenceParts = { tpm, journal, bootPcrs: new BootPcrs(eventPcr) };
+  const ask = { ...challengeFor(epoch, profile), head: { epoch, seq: RECORDS, pcr }, claims: claimsOf(profile) };
   const { message } = await makeEvidence(parts, ask);
   const times = options.quick ? 20 : 100;
   const pair = await interleave(
