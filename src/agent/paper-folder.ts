@@ -61,7 +61,7 @@ export class PaperFolder {
       deviceId,
       ekPublic: identity.ekPublic,
       ekCertificate: identity.ekCertificate ?? null,
-      ekChain: [],
+      ekChain: identity.ekChain ?? [],
       akPublic: identity.akPublic,
       tlsCsr: csr,
       profile: profile.profile.id,

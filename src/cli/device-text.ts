@@ -84,16 +84,17 @@ function troubleText(output: Output, { trouble }: DeviceView, now: number): stri
 }
 
 function enrolmentText(output: Output, device: DeviceDetail): string[] {
-  const { endorsement, enrolment } = device;
+  const { endorsement, enrolment, tpm } = device;
+  const made =
+    tpm === null ? '' : `, ${cleanText(`${tpm.vendor ?? tpm.manufacturer} ${tpm.model} ${tpm.version}`.trim())}`;
   if (endorsement !== null) {
-    const { tier, tpm, approvedBy } = endorsement;
-    const made = tpm === null ? '' : `, ${cleanText(`${tpm.manufacturer} ${tpm.model} ${tpm.version}`.trim())}`;
+    const { tier, approvedBy } = endorsement;
     return [`tpm         ${tier}${made}; approved by ${cleanText(approvedBy)}`];
   }
   if (enrolment === null) return [];
   const certificate = enrolment.hasEkCertificate ? 'with' : 'without';
   return [
-    `tpm         ${device.tier}; its two keys are proven to be of one TPM, ${certificate} EK certificate`,
+    `tpm         ${device.tier}${made}; its two keys are proven to be of one TPM, ${certificate} EK certificate`,
     ...enrolment.findings.flatMap((finding) => findingText(output, finding)),
   ];
 }

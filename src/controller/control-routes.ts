@@ -40,7 +40,7 @@ const decision = v.strictObject({ device, reason: text(500) });
 const ROUTES: Readonly<Record<string, Route>> = {
   health: route(nothing, async ({ health }) => health()),
   list: route(nothing, async ({ views }) => ({
-    devices: (await views.registry.devices()).map((row) => deviceView(row, views)),
+    devices: await Promise.all((await views.registry.devices()).map(async (row) => deviceView(row, views))),
   })),
   show: route(one, async (parts, request) => shown(parts, await parts.operator.find(request.device))),
   approve: route(one, async (parts, request) => shown(parts, await parts.operator.approve(request.device))),

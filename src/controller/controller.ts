@@ -246,7 +246,7 @@ export class Controller {
           securityVersion,
           withdrawn,
         })),
-        faults: this.#references.faults,
+        faults: [...this.#references.faults, ...(settings.ekTrust.fault === null ? [] : [settings.ekTrust.fault])],
       },
       devicesWithCommands: await registry.devicesWithCommands(),
       gap: this.#restoration.gap,
@@ -264,7 +264,7 @@ export class Controller {
     this.#references.watch();
     await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
       operator: this.#operator,
-      views: { settings, registry, references: this.#references, now: () => clock.now() },
+      views: { settings, registry, roster: this.#roster, references: this.#references, now: () => clock.now() },
       bell: this.#bell,
       health: async () => this.health(),
     });

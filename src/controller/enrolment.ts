@@ -216,8 +216,11 @@ export class EnrolmentDesk {
   }
 
   #read(request: EnrolRequest): Read {
-    const { settings, references, clock } = this.#parts;
+    const { settings, references, clock, log } = this.#parts;
+    const { fault } = settings.ekTrust;
     const read = readNewcomer(request, settings, references(), clock.now());
+    const fresh = settings.ekTrust.fault;
+    if (fresh !== null && fresh !== fault) log.write('error', 'config', `ek-roots is used as it was before: ${fresh}`);
     if ('refused' in read || this.#allowed(read.newcomer)?.pinned !== true) return read;
     return { newcomer: pinned(read.newcomer) };
   }

@@ -8,6 +8,7 @@ import { ConfigError } from '../errors.ts';
 import { rootKeyOf, signRoot } from '../release/root-keys.ts';
 import type { FleetFile, RootStatement } from '../release/types.ts';
 import { brokerConfig, CONTROLLER_NAME, ENROL_ACL, FLEET_ACL } from './broker-config.ts';
+import { EK_FOLDERS } from './ek-trust.ts';
 import { AUTHORITY_NAME, DEFAULT_CONTROLLER_FILE, STATE_FILES } from './settings.ts';
 
 export interface FleetPlan {
@@ -119,9 +120,7 @@ function controllerFiles(
     STATE_FILES.profiles,
     STATE_FILES.releases,
     STATE_FILES.references,
-    'ek-roots/hardware',
-    'ek-roots/software',
-    'ek-roots/intermediates',
+    ...Object.keys(EK_FOLDERS).map((name) => `${STATE_FILES.ekRoots}/${name}`),
   ]) {
     mkdirSync(files.path(state(folder)), { recursive: true, mode: 0o700 });
   }

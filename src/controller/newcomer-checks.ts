@@ -3,6 +3,7 @@ import { createSecretKey } from 'node:crypto';
 import { toHex } from '../bytes/text.ts';
 import { decode } from '../bytes/wire.ts';
 import { equalBytes, hmacSha256 } from '../crypto/digest.ts';
+import type { EkCertificateCheck } from '../crypto/ek-certificate.ts';
 import { WireError } from '../errors.ts';
 import { enrolQualifyingData } from '../evidence/binding.ts';
 import { deviceId } from '../evidence/device-id.ts';
@@ -36,6 +37,13 @@ export interface Asking {
   readonly fleetId: Uint8Array;
   /** Digest of the controller's copy of the profile that the request names; null when it has none. */
   readonly profileDigest: Uint8Array | null;
+}
+
+/** What was found of the certificate of its endorsement key. */
+export interface Certified {
+  readonly certificate: EkCertificateCheck;
+  /** The operator takes no certificate for which no revocation list answers. */
+  readonly demanded: boolean;
 }
 
 /** A proof, with what it must fit. */
@@ -100,6 +108,30 @@ export const REQUEST_CHECKS: readonly NewcomerCheck<Asking>[] = [
         authPolicy.length === 0;
       return fits ? null : { expected: 'ECC P-256, ECDSA with SHA-256, no policy', found: `another ${area.type} key` };
     },
+  },
+];
+
+export const CERTIFICATE_CHECKS: readonly NewcomerCheck<Certified>[] = [
+  {
+    // Whoever has the private key of a revoked certificate can be any number of genuine TPMs.
+    name: 'revoked',
+    rule: 'enrol-ek-revoked',
+    run: ({ certificate: { revocation } }) =>
+      revocation.revoked.length === 0
+        ? null
+        : { expected: 'certificates that their issuers stand by', found: revocation.revoked.join('; ') },
+  },
+  {
+    // A certificate that vouches for nothing need not be asked about.
+    name: 'revocation-answered',
+    rule: 'enrol-ek-crl',
+    run: ({ certificate: { faults, revocation }, demanded }) =>
+      !demanded || faults.length > 0 || revocation.unanswered.length === 0
+        ? null
+        : {
+            expected: 'a revocation list that answers now, for every certificate below the root',
+            found: [`none for ${revocation.unanswered.join(', ')}`, ...revocation.unusable].join('; '),
+          },
   },
 ];
 

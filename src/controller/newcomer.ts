@@ -3,7 +3,7 @@ import { decode } from '../bytes/wire.ts';
 import { fromHex } from '../bytes/text.ts';
 import { readRequest } from '../crypto/certificates.ts';
 import { equalBytes } from '../crypto/digest.ts';
-import { checkEkCertificate } from '../crypto/ek-certificate.ts';
+import { checkEkCertificate, NO_REVOCATION } from '../crypto/ek-certificate.ts';
 import type { EkCertificateCheck } from '../crypto/ek-certificate.ts';
 import type { EnrolProof, EnrolRequest, Tier } from '../protocol/messages.ts';
 import type { RuleId } from '../rules/catalogue.ts';
@@ -14,8 +14,8 @@ import { TPM_RH } from '../tpm/wire/constants.ts';
 import { objectName, qualifiedName } from '../tpm/wire/names.ts';
 import { publicKeyOf } from '../tpm/wire/public-key.ts';
 import { TpmtPublic } from '../tpm/wire/public.ts';
-import { PROOF_CHECKS, REQUEST_CHECKS, runCheck } from './newcomer-checks.ts';
-import type { Asking, NewcomerCheck, Proving } from './newcomer-checks.ts';
+import { CERTIFICATE_CHECKS, PROOF_CHECKS, REQUEST_CHECKS, runCheck } from './newcomer-checks.ts';
+import type { Asking, Certified, NewcomerCheck, Proving } from './newcomer-checks.ts';
 import type { References } from './references.ts';
 import type { Settings } from './settings.ts';
 
@@ -56,14 +56,20 @@ export function pinned(newcomer: Newcomer): Newcomer {
 /** A software TPM's certificate names itself; a chain to a software root proves no hardware whatever it names. */
 function tierOf(request: EnrolRequest, ek: TpmtPublic, settings: Settings, now: number): [Tier, EkCertificateCheck] {
   if (request.ekCertificate === null) {
-    return ['software', { faults: ['the TPM has no EK certificate'], chain: [], tpm: null }];
+    return ['software', { faults: ['the TPM has no EK certificate'], chain: [], tpm: null, revocation: NO_REVOCATION }];
   }
-  const intermediates = [...settings.ekIntermediates, ...request.ekChain];
-  const check = (roots: Settings['ekRoots']['hardware']): EkCertificateCheck =>
-    checkEkCertificate(request.ekCertificate ?? Buffer.alloc(0), publicKeyOf(ek), { roots, intermediates }, now);
-  const hardware = check(settings.ekRoots.hardware);
+  const { hardware: vendors, software: others, ...trust } = settings.ekTrust.current();
+  const intermediates = [...trust.intermediates, ...request.ekChain];
+  const check = (roots: typeof vendors): EkCertificateCheck =>
+    checkEkCertificate(
+      request.ekCertificate ?? Buffer.alloc(0),
+      publicKeyOf(ek),
+      { roots, intermediates, crls: trust.crls },
+      now,
+    );
+  const hardware = check(vendors);
   if (hardware.faults.length === 0 && !saysSoftware(hardware)) return ['hardware', hardware];
-  const software = check(settings.ekRoots.software);
+  const software = check(others);
   return ['software', software.faults.length === 0 ? software : hardware];
 }
 
@@ -96,6 +102,7 @@ export function readNewcomer(
   references: References,
   now: number,
   checks: readonly NewcomerCheck<Asking>[] = REQUEST_CHECKS,
+  certificateChecks: readonly NewcomerCheck<Certified>[] = CERTIFICATE_CHECKS,
 ): Read {
   try {
     const ek = decode(TpmtPublic, request.ekPublic, 'ekPublic');
@@ -106,9 +113,17 @@ export function readNewcomer(
     if (refused.length > 0) return { refused };
     const akName = objectName(ak);
     const [tier, certificate] = tierOf(request, ek, settings, now);
-    const warnings = certificate.faults.map((fault) =>
-      finding('enrol-ek-certificate', 'a chain to a root of the operator', fault, 'warning'),
-    );
+    const demanded = settings.file.ekCrls === 'demanded';
+    const takenBack = findingsOf(certificateChecks, { certificate, demanded });
+    if (takenBack.length > 0) return { refused: takenBack };
+    const warnings = [
+      ...certificate.faults.map((fault) =>
+        finding('enrol-ek-certificate', 'a chain to a root of the operator', fault, 'warning'),
+      ),
+      ...certificate.revocation.unusable.map((why) =>
+        finding('enrol-ek-crl', 'a revocation list that answers now', why, 'warning'),
+      ),
+    ];
     // Both keys must be ones that can be used, whatever the checks say of their form.
     publicKeyOf(ak);
     publicKeyOf(ek);

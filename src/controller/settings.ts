@@ -1,20 +1,19 @@
 // What a controller reads from its state directory when it starts: keys, trust, broker, and how it judges.
 import type { KeyObject } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { X509Certificate } from 'node:crypto';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { parseFile, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { fromHex, toUtf8 } from '../bytes/text.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { importPrivateKey, keyId } from '../crypto/ecdsa.ts';
-import { certificatesOf } from '../crypto/ek-certificate.ts';
 import { ConfigError, WireError } from '../errors.ts';
 import { loadTrust } from '../release/root.ts';
 import type { Trust } from '../release/root.ts';
 import type { AppraisalPolicy } from '../verifier/types.ts';
 import { ChallengeKeys } from './challenge-keys.ts';
+import { EkTrustFolder } from './ek-trust.ts';
 
 /** controller.json: times in seconds. */
 export interface ControllerFile {
@@ -23,6 +22,8 @@ export interface ControllerFile {
   readonly maxSkewSeconds: number;
   /** A device that said nothing for so long is unreachable. */
   readonly silentAfterSeconds: number;
+  /** Whether a vendor's certificate counts only while revocation lists answer for it and for those above it; `where-given` if absent. */
+  readonly ekCrls?: 'where-given' | 'demanded';
 }
 
 const controllerFileShape: Shape<ControllerFile> = v.strictObject({
@@ -30,6 +31,7 @@ const controllerFileShape: Shape<ControllerFile> = v.strictObject({
   maxAgeSeconds: v.pipe(uint(86_400), v.minValue(1)),
   maxSkewSeconds: uint(3600),
   silentAfterSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
+  ekCrls: v.exactOptional(v.picklist(['where-given', 'demanded'])),
 });
 
 export const DEFAULT_CONTROLLER_FILE: ControllerFile = {
@@ -50,9 +52,7 @@ export interface Settings {
   readonly challenge: ChallengeKeys;
   readonly authority: { readonly commonName: string; readonly key: KeyObject; readonly pem: string };
   readonly tls: { readonly certPem: string; readonly keyPem: string };
-  /** Roots of TPM vendors, and of software TPMs: a chain to the latter proves no hardware. */
-  readonly ekRoots: { readonly hardware: readonly X509Certificate[]; readonly software: readonly X509Certificate[] };
-  readonly ekIntermediates: readonly Buffer[];
+  readonly ekTrust: EkTrustFolder;
 }
 
 /** Names of the files of a controller's state directory: what `fleet init` writes and the controller reads. */
@@ -111,17 +111,6 @@ function readControllerFile(stateDir: string): ControllerFile {
   }
 }
 
-function certificatesIn(folder: string): X509Certificate[] {
-  if (!existsSync(folder)) return [];
-  const files = readdirSync(folder).filter((name) => name.endsWith('.pem'));
-  return files.flatMap((name) => {
-    const { certificates, broken } = certificatesOf(readFileSync(join(folder, name), 'utf8'));
-    if (broken > 0)
-      throw new ConfigError('CONFIG_INVALID', `${join(folder, name)}: ${broken} certificates cannot be read`);
-    return certificates;
-  });
-}
-
 /** The policy as challenges and verdicts carry it: its digest binds a verdict to the numbers it was judged by. */
 export function policyOf(settings: Pick<Settings, 'file' | 'challenge'>, leaseForMs: number): AppraisalPolicy {
   const { maxAgeSeconds, maxSkewSeconds } = settings.file;
@@ -150,7 +139,6 @@ export function loadSettings(stateDir: string, now: number): Settings {
   const resultKey = key(STATE_FILES.resultKey);
   const operatorKey = key(STATE_FILES.operatorKey);
   assertNamed({ stateDir, resultKey, operatorKey }, trust);
-  const roots = join(stateDir, STATE_FILES.ekRoots);
   return {
     stateDir,
     file: readControllerFile(stateDir),
@@ -169,7 +157,6 @@ export function loadSettings(stateDir: string, now: number): Settings {
       certPem: read(stateDir, STATE_FILES.tlsCertificate).toString('utf8'),
       keyPem: read(stateDir, STATE_FILES.tlsKey).toString('utf8'),
     },
-    ekRoots: { hardware: certificatesIn(join(roots, 'hardware')), software: certificatesIn(join(roots, 'software')) },
-    ekIntermediates: certificatesIn(join(roots, 'intermediates')).map((certificate) => certificate.raw),
+    ekTrust: new EkTrustFolder(join(stateDir, STATE_FILES.ekRoots)),
   };
 }

@@ -10,7 +10,10 @@ import { CONDITIONS, conditionOf } from './condition.ts';
 import type { Condition } from './condition.ts';
 import type { ReferenceKeeper } from './reference-keeper.ts';
 import type { CommandRow, DeviceRow, HistoryEntry, Registry, SlotRow } from './registry.ts';
+import type { Roster } from './roster.ts';
 import type { Settings } from './settings.ts';
+import { tpmView } from './tpm-view.ts';
+import type { TpmView } from './tpm-view.ts';
 
 /** A finding with what its rule demands and what to do now. */
 export interface FindingView extends Finding {
@@ -28,6 +31,7 @@ export interface DeviceView {
   readonly now: string;
   readonly profile: string;
   readonly tier: DeviceRow['tier'];
+  readonly tpm: TpmView | null;
   readonly online: boolean;
   /** ms since 1970. */
   readonly lastSeen: number | null;
@@ -81,6 +85,7 @@ const COMMAND_LINES = 20;
 export interface ViewParts {
   readonly settings: Settings;
   readonly registry: Registry;
+  readonly roster: Pick<Roster, 'get'>;
   readonly references: Pick<ReferenceKeeper, 'terms'>;
   readonly now: () => number;
 }
@@ -95,7 +100,9 @@ function commandView({ id, createdAt, body, outcome }: CommandRow): CommandView 
   return { id, createdAt, body: JSON.parse(body), outcome: outcome === null ? null : JSON.parse(outcome) };
 }
 
-export function deviceView(device: DeviceRow, { settings, references, now }: ViewParts): DeviceView {
+/** Errors: StoreError. */
+export async function deviceView(device: DeviceRow, parts: ViewParts): Promise<DeviceView> {
+  const { settings, references, now } = parts;
   const { id, label, state, profile, tier, online, lastSeen, verdict, trouble, slots } = device;
   const leaseForMs = references.terms(profile)?.policy.leaseForMs ?? null;
   const silentAfterMs = settings.file.silentAfterSeconds * 1000;
@@ -108,6 +115,7 @@ export function deviceView(device: DeviceRow, { settings, references, now }: Vie
     now: leaseForMs === null ? `put the profile ${profile} into the controller's profiles` : CONDITIONS[condition],
     profile,
     tier,
+    tpm: await tpmView(device, parts),
     online,
     lastSeen,
     verdict:
@@ -137,7 +145,7 @@ export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise
   ]);
   const request = enrolment === null ? null : decodeEnrolRequest(enrolment.request);
   return {
-    ...deviceView(device, parts),
+    ...(await deviceView(device, parts)),
     generation: device.row.generation,
     endorsement:
       device.endorsement === null

@@ -21,20 +21,41 @@ const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set([
   '2.5.29.37',
 ]);
 
+/** Signatures by which one certificate may vouch for another: no SHA-1, no MD5. */
+export const SIGNATURE_OIDS: ReadonlySet<string> = new Set([
+  '1.2.840.10045.4.3.2',
+  '1.2.840.10045.4.3.3',
+  '1.2.840.10045.4.3.4',
+  '1.2.840.113549.1.1.10',
+  '1.2.840.113549.1.1.11',
+  '1.2.840.113549.1.1.12',
+  '1.2.840.113549.1.1.13',
+  '1.3.101.112',
+]);
+
 /** No restriction by basic constraints. */
 const UNBOUNDED = 255;
 
+/** What a certificate says of its use. */
+export interface Limits {
+  /** null: no such extension, so no restriction. */
+  readonly keyUsage: {
+    readonly sign: boolean;
+    readonly signCrl: boolean;
+    /** Key encipherment or key agreement: somebody may send its owner a secret. */
+    readonly receive: boolean;
+  } | null;
+  readonly maxBelow: number;
+  readonly unknownCritical: readonly string[];
+  readonly signatureOid: string;
+}
+
 /** What is read once of a certificate. */
-export interface Link {
+export interface Link extends Limits {
   readonly certificate: X509Certificate;
   readonly id: string;
   readonly name: string;
   readonly selfSigned: boolean;
-  /** null: no such extension, so no restriction. */
-  readonly keyUsage: { readonly sign: boolean } | null;
-  readonly maxBelow: number;
-  readonly unknownCritical: readonly string[];
-  readonly signatureOid: string;
 }
 
 /** Whether `subject` names `issuer`, carries its signature, and `issuer`'s key usage, if any, lets it sign certificates. */
@@ -60,7 +81,7 @@ function extensionsOf(tbs: Asn1 | undefined): Map<string, { critical: boolean; v
   return found;
 }
 
-function readLink(certificate: X509Certificate): Link {
+function readLimits(certificate: X509Certificate): Limits {
   const [tbs, algorithm] = parts(fromDer(certificate.raw));
   const extensions = extensionsOf(tbs);
   const usage = extensions.get(KEY_USAGE)?.value;
@@ -69,16 +90,34 @@ function readLink(certificate: X509Certificate): Link {
   const constraints = extensions.get(BASIC_CONSTRAINTS)?.value;
   const pathLength = constraints === undefined ? undefined : parts(fromDer(constraints))[1];
   return {
-    certificate,
-    id: sha256(certificate.raw).toString('hex'),
-    name: certificate.subject.replaceAll('\n', ', ') || 'a certificate without a name',
-    selfSigned: vouches(certificate, certificate),
-    keyUsage: usageBits === null ? null : { sign: (usageBits & 0x80) !== 0 },
+    keyUsage:
+      usageBits === null
+        ? null
+        : { sign: (usageBits & 0x80) !== 0, signCrl: (usageBits & 0x02) !== 0, receive: (usageBits & 0x28) !== 0 },
     maxBelow: pathLength === undefined ? UNBOUNDED : bytesOf(pathLength).readUIntBE(0, bytesOf(pathLength).length),
     unknownCritical: [...extensions].flatMap(([oid, { critical }]) =>
       critical && !KNOWN_EXTENSIONS.has(oid) ? [oid] : [],
     ),
     signatureOid: oidOf(parts(algorithm)[0]),
+  };
+}
+
+/** Null for what cannot be read; a name is not asked for. */
+export function tryLimits(certificate: X509Certificate): Limits | null {
+  try {
+    return readLimits(certificate);
+  } catch {
+    return null;
+  }
+}
+
+function readLink(certificate: X509Certificate): Link {
+  return {
+    ...readLimits(certificate),
+    certificate,
+    id: sha256(certificate.raw).toString('hex'),
+    name: certificate.subject.replaceAll('\n', ', ') || 'a certificate without a name',
+    selfSigned: vouches(certificate, certificate),
   };
 }
 

@@ -1,19 +1,8 @@
 // What is asked of every certificate between a signature and a root, as an ordered list of named checks.
+import { SIGNATURE_OIDS } from './certificate-link.ts';
 import type { Link } from './certificate-link.ts';
 
 const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
-
-/** Signatures by which one certificate may vouch for another: no SHA-1, no MD5. */
-const SIGNATURE_OIDS: ReadonlySet<string> = new Set([
-  '1.2.840.10045.4.3.2',
-  '1.2.840.10045.4.3.3',
-  '1.2.840.10045.4.3.4',
-  '1.2.840.113549.1.1.10',
-  '1.2.840.113549.1.1.11',
-  '1.2.840.113549.1.1.12',
-  '1.2.840.113549.1.1.13',
-  '1.3.101.112',
-]);
 
 /** `chain`: it leads nowhere, or a link does not hold; `validity`: too early or too late; `purpose`: not meant for this. */
 export interface ChainFault {

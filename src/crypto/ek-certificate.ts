@@ -1,7 +1,10 @@
 // Whether a certificate speaks for an endorsement key: chain, validity, purpose, and the TPM it names.
 import { X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { tryLink, vouches } from './certificate-link.ts';
+import { SIGNATURE_OIDS, tryLimits, tryLink, vouches } from './certificate-link.ts';
+import type { Crl } from './crl.ts';
+import { revocationOf } from './ek-revocation.ts';
+import type { Revocation } from './ek-revocation.ts';
 import { equalBytes, sha256 } from './digest.ts';
 import { bytesOf, fromDer, oid, oidOf, parts, sequence, toDer } from './der.ts';
 import type { Asn1 } from './der.ts';
@@ -30,6 +33,17 @@ export interface EkCertificateCheck {
   /** Leaf first, root last; as far as it could be built. */
   readonly chain: readonly { readonly subject: string; readonly sha256: string }[];
   readonly tpm: TpmDescription | null;
+  readonly revocation: Revocation;
+}
+
+/** A certificate that says nothing. */
+export const NO_REVOCATION: Revocation = { revoked: [], unusable: [], unanswered: [] };
+
+/** What an operator trusts in the matter of endorsement keys. */
+export interface EkTrust {
+  readonly roots: readonly X509Certificate[];
+  readonly intermediates: readonly Uint8Array[];
+  readonly crls?: readonly Crl[];
 }
 
 function parse(der: Uint8Array): X509Certificate | null {
@@ -68,6 +82,12 @@ function describe(certificate: X509Certificate): TpmDescription | null {
   } catch {
     return null;
   }
+}
+
+/** The TPM that a certificate names, whoever signed it; null where it names none. Never throws. */
+export function tpmInCertificate(der: Uint8Array): TpmDescription | null {
+  const certificate = parse(der);
+  return certificate === null ? null : describe(certificate);
 }
 
 /** A way from the leaf towards a root, as far as it could be built. */
@@ -130,6 +150,11 @@ interface Asked extends Way {
   readonly now: number;
 }
 
+/** The certificates that are not trusted as they are: all but the root. */
+function below({ chain, anchored }: Way): readonly X509Certificate[] {
+  return chain.slice(0, anchored ? -1 : undefined);
+}
+
 /** A named question; it answers with what is wrong, in words. */
 export interface EkCheck {
   readonly name: string;
@@ -161,10 +186,38 @@ export const EK_CHECKS: readonly EkCheck[] = [
         : [`the EK certificate's purpose is not ${EK_PURPOSE}`],
   },
   {
+    // A key that its vendor made for signing receives no secrets; vendors of ECC keys differ in which of the two bits they set.
+    name: 'key-usage',
+    judge: ({ leaf }) =>
+      (tryLimits(leaf)?.keyUsage ?? { receive: true }).receive
+        ? []
+        : ['the EK certificate is for a key that receives no secrets'],
+  },
+  {
+    // What says that it must be understood may restrict what the certificate is for.
+    name: 'critical-extension',
+    judge: (way) =>
+      below(way).flatMap((certificate) =>
+        (tryLimits(certificate)?.unknownCritical ?? ['that cannot be read']).map(
+          (id) => `${nameOf(certificate)} has a critical extension that is not known here: ${id}`,
+        ),
+      ),
+  },
+  {
+    // A collision in SHA-1 or MD5 would carry another certificate under the same signature.
+    name: 'signature-algorithm',
+    judge: (way) =>
+      below(way).flatMap((certificate) => {
+        const algorithm = tryLimits(certificate)?.signatureOid ?? 'unknown';
+        return SIGNATURE_OIDS.has(algorithm)
+          ? []
+          : [`${nameOf(certificate)} is signed with another algorithm: ${algorithm}`];
+      }),
+  },
+  {
     name: 'validity',
     judge: ({ chain, anchored, now }) =>
-      chain
-        .slice(0, anchored ? -1 : undefined)
+      below({ chain, anchored })
         // A date that cannot be read is no date within.
         .filter(({ validFrom, validTo }) => !(now >= Date.parse(validFrom) && now <= Date.parse(validTo)))
         .map((certificate) => `${nameOf(certificate)} is outside its validity`),
@@ -172,8 +225,7 @@ export const EK_CHECKS: readonly EkCheck[] = [
   {
     name: 'path-length',
     judge: ({ chain, anchored }) =>
-      chain
-        .slice(0, anchored ? -1 : undefined)
+      below({ chain, anchored })
         .filter((certificate, at) => at > 0 && at - 1 > (tryLink(certificate.raw)?.maxBelow ?? 0))
         .map((certificate) => `${nameOf(certificate)} may not have authorities below it`),
   },
@@ -187,12 +239,13 @@ export const EK_CHECKS: readonly EkCheck[] = [
 export function checkEkCertificate(
   der: Uint8Array,
   ekKey: KeyObject,
-  trust: { readonly roots: readonly X509Certificate[]; readonly intermediates: readonly Uint8Array[] },
+  trust: EkTrust,
   now: number,
   checks: readonly EkCheck[] = EK_CHECKS,
 ): EkCertificateCheck {
   const leaf = parse(der);
-  if (leaf === null) return { faults: ['the EK certificate is not X.509'], chain: [], tpm: null };
+  if (leaf === null)
+    return { faults: ['the EK certificate is not X.509'], chain: [], tpm: null, revocation: NO_REVOCATION };
   const middle = trust.intermediates.map(parse).filter((certificate) => certificate !== null);
   const way = wayToRoot(leaf, trust.roots, middle);
   return {
@@ -202,6 +255,7 @@ export function checkEkCertificate(
       sha256: sha256(certificate.raw).toString('hex'),
     })),
     tpm: describe(leaf),
+    revocation: revocationOf(way.chain, trust.crls ?? [], now, nameOf),
   };
 }
 

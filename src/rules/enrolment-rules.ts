@@ -67,6 +67,18 @@ export const ENROLMENT_RULES = {
     atlas: 'AML.T0010.000',
     sai: 'hardware',
   },
+  'enrol-ek-revoked': {
+    demands: 'No certificate between the endorsement key and its root is on a revocation list of its issuer.',
+    now: 'Do not approve: ask the TPM vendor why, and replace the TPM; who holds its key can claim to be any number of such TPMs.',
+    atlas: 'AML.T0010.000',
+    sai: 'hardware',
+  },
+  'enrol-ek-crl': {
+    demands: 'A revocation list that the operator gave answers at the time of the enrolment.',
+    now: 'Fetch the newest list of the TPM vendor into ek-roots/crls; it is read without a restart. Then let the device ask again.',
+    atlas: 'AML.T0010.000',
+    sai: 'deployment',
+  },
   'enrol-many': {
     demands: 'Only so many devices wait for approval at once.',
     now: 'Approve or reject those that wait (touchstone device list); a flood of newcomers is an attack on your patience.',

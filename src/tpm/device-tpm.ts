@@ -11,7 +11,12 @@ import { flushContext, type LoadedObject } from './commands/objects.ts';
 import { pcrExtend, pcrRead } from './commands/pcr.ts';
 import { policySecret } from './commands/policy.ts';
 import { getRandom } from './commands/random.ts';
-import { findEndorsementKey, withEndorsementKey, type EndorsementKey } from './endorsement-key.ts';
+import {
+  findEndorsementKey,
+  readCertificateChain,
+  withEndorsementKey,
+  type EndorsementKey,
+} from './endorsement-key.ts';
 import { authsInEffect, type HierarchyAuths } from './hierarchy-auth.ts';
 import { readOwnership, takeOwnership, type Ownership, type OwnershipTaken } from './ownership.ts';
 import type { PcrSelection, Quote, Tpm, TpmClock, TpmIdentity } from './port.ts';
@@ -134,12 +139,14 @@ export class DeviceTpm implements Tpm {
   identity(): Promise<TpmIdentity> {
     return this.#inOrder(async () => {
       const ek = await this.#endorsementKey();
+      const ekChain = ek.certificate === undefined ? [] : await readCertificateChain(this.queue);
       const fixed = await readProperties(this.queue, TPM_PT.FAMILY_INDICATOR);
       const high = BigInt(fixed.get(TPM_PT.FIRMWARE_VERSION_1) ?? 0);
       const low = BigInt(fixed.get(TPM_PT.FIRMWARE_VERSION_2) ?? 0);
       return {
         ekPublic: encode(TpmtPublic, ek.publicArea),
         ...(ek.certificate === undefined ? {} : { ekCertificate: ek.certificate }),
+        ...(ekChain.length === 0 ? {} : { ekChain }),
         akPublic: encode(TpmtPublic, this.#ak.publicArea),
         akName: this.#ak.name,
         akQualifiedName: qualifiedName(TPM_RH.ENDORSEMENT, this.#ak.name),

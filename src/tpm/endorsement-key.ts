@@ -40,16 +40,53 @@ function withoutPadding(der: Buffer): Buffer {
   return der.subarray(0, 4 + der.readUInt16BE(2));
 }
 
-/** The certificate in NV at `index`, DER, or null. */
-export async function readCertificate(tpm: CommandQueue, index: number): Promise<Buffer | null> {
+/** What NV holds at `index`; null where there is no such index, or nothing in it. */
+async function readIndex(tpm: CommandQueue, index: number): Promise<Buffer | null> {
   try {
     const publicArea = await nvReadPublic(tpm, index);
     // By the index's own empty auth value: the owner's may be set.
-    return withoutPadding(await nvRead(tpm, publicArea, { authHandle: publicArea }));
+    return await nvRead(tpm, publicArea, { authHandle: publicArea });
   } catch (error) {
     if (isRefusal(error, RC_HANDLE) || isRefusal(error, RC_NV_UNINITIALIZED)) return null;
     throw error;
   }
+}
+
+/** The certificate in NV at `index`, DER, or null. */
+export async function readCertificate(tpm: CommandQueue, index: number): Promise<Buffer | null> {
+  const contents = await readIndex(tpm, index);
+  return contents === null ? null : withoutPadding(contents);
+}
+
+/** Where a vendor may leave what lies between its root and the certificate (TCG EK Credential Profile 2.5, 2.2.1.5). */
+const CHAIN_FIRST = 0x01c00100;
+const CHAIN_INDICES = 16;
+/** As many as a request may carry. */
+const CHAIN_MAX = 4;
+const CERTIFICATE_MAX = 8192;
+
+/** Certificates of authorities from NV, DER each, at most 4; none where the vendor left none. What they are worth is the verifier's judgement. */
+export async function readCertificateChain(tpm: CommandQueue): Promise<Buffer[]> {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < CHAIN_INDICES; at++) {
+    // An index that cannot be read is none: a device without its vendor's intermediates still has its certificate.
+    const piece = await readIndex(tpm, CHAIN_FIRST + at).catch((error: unknown) => {
+      if (error instanceof TpmResponseError) return null;
+      throw error;
+    });
+    if (piece === null) break;
+    pieces.push(piece);
+  }
+  // One after another, and one may begin in an index and end in the next.
+  let rest = Buffer.concat(pieces);
+  const chain: Buffer[] = [];
+  while (chain.length < CHAIN_MAX && rest.length > 4 && rest.readUInt16BE(0) === 0x3082) {
+    const certificate = withoutPadding(rest);
+    if (certificate.length > CERTIFICATE_MAX) break;
+    rest = rest.subarray(certificate.length);
+    chain.push(certificate);
+  }
+  return chain;
 }
 
 /** The public key as it stands in any certificate for it, whatever algorithm identifier the vendor chose. */

@@ -37,6 +37,8 @@ export interface TpmIdentity {
   readonly ekPublic: Buffer;
   /** DER, from NV; absent where the TPM has none that matches its key. */
   readonly ekCertificate?: Buffer;
+  /** DER, from NV: authorities between the certificate and its root; absent where the vendor left none. */
+  readonly ekChain?: readonly Buffer[];
   readonly akPublic: Buffer;
   /** UINT16 nameAlg ‖ digest. */
   readonly akName: Buffer;

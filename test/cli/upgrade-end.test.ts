@@ -38,6 +38,7 @@ function device({
     now: '',
     profile: 'p',
     tier: 'hardware',
+    tpm: null,
     online,
     lastSeen: 1,
     verdict: { status, assurance: 'A1', at: 1, until: 2, findings: status === 'affirming' ? [] : [finding as never] },

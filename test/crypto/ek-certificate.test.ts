@@ -86,6 +86,13 @@ describe('a certificate', () => {
     expect(judge({ leaf: { purposes: [] } }).faults).toEqual([]);
   });
 
+  test.each([
+    ['key encipherment', 0x20],
+    ['key agreement', 0x08],
+  ])('for %s, whichever of the two its vendor chose for which kind of key, is good', (_, usage) => {
+    expect(judge({ leaf: { usage } }).faults).toEqual([]);
+  });
+
   test('that does not expire before year 10000 is in its validity', () => {
     expect(judge({ leaf: { notAfter: Date.UTC(9999, 11, 31, 23, 59, 59) } }).faults).toEqual([]);
   });
@@ -110,6 +117,9 @@ const nameless = new Issuer('', root);
 const belowNameless = new Issuer('below a nameless one', nameless);
 const expired = new Issuer('expired intermediate', root, { notAfter: NOW - 1 });
 
+const restricted = new Issuer('restricted', root, { more: [extension('2.5.29.30', true, sequence())] });
+const oldHash = new Issuer('old hash', root, { hash: 'sha1' });
+
 const BAD: readonly [check: string, title: string, fault: RegExp, bad: Case][] = [
   ['key', 'of another key', /another key/, { leaf: { publicKey: stranger } }],
   [
@@ -124,8 +134,28 @@ const BAD: readonly [check: string, title: string, fault: RegExp, bad: Case][] =
     /another key/,
     { leaf: { spki: Buffer.from(spki(rsa).toString('hex').replace('0d010101', '0d010107'), 'hex') } },
   ],
-  ['not-authority', 'of an authority', /CA certificate/, { leaf: { ca: true } }],
+  ['not-authority', 'of an authority', /CA certificate/, { leaf: { ca: true, usage: 0x26 } }],
   ['purpose', 'of a web server under the same root', /purpose/, { leaf: { purposes: ['1.3.6.1.5.5.7.3.1'] } }],
+  ['key-usage', 'of a key for signatures', /receives no secrets/, { leaf: { purposes: [], usage: 0x80 } }],
+  [
+    'critical-extension',
+    'with a restriction that nobody here knows',
+    /CN=TPM has a critical extension .*: 1\.2\.3\.4/,
+    { leaf: { more: [extension('1.2.3.4', true, sequence())] } },
+  ],
+  [
+    'critical-extension',
+    'below an authority that is restricted to names',
+    /CN=restricted has a critical extension .*: 2\.5\.29\.30/,
+    { issuer: restricted, intermediates: [restricted.certificate.raw] },
+  ],
+  ['signature-algorithm', 'signed with SHA-1', /CN=TPM is signed with another/, { leaf: { hash: 'sha1' } }],
+  [
+    'signature-algorithm',
+    'below an authority that was signed with SHA-1',
+    /CN=old hash is signed with another/,
+    { issuer: oldHash, intermediates: [oldHash.certificate.raw] },
+  ],
   ['validity', 'whose time is over', /CN=TPM is outside/, { leaf: { notAfter: NOW - 1000 } }],
   ['validity', 'whose time has not come', /CN=TPM is outside/, { leaf: { notBefore: NOW + 1000 } }],
   [

@@ -22,6 +22,7 @@ export const CHECK_LISTS: readonly CheckList[] = [
   { file: 'src/verifier/checks/floor-certificate.ts', list: 'floorCertificateChecks', tests: VERIFIER },
   { file: 'src/controller/newcomer-checks.ts', list: 'REQUEST_CHECKS', tests: ['test/controller/enrolment'] },
   { file: 'src/controller/newcomer-checks.ts', list: 'PROOF_CHECKS', tests: ['test/controller/enrolment'] },
+  { file: 'src/controller/newcomer-checks.ts', list: 'CERTIFICATE_CHECKS', tests: ['test/controller/ek-revocation'] },
   { file: 'src/gate/admission-checks.ts', list: 'ADMISSION_CHECKS', tests: ['test/gate'] },
   { file: 'src/release/open-checks.ts', list: 'SIGNATURE_CHECKS', tests: RELEASE },
   { file: 'src/release/open-checks.ts', list: 'CONTENT_CHECKS', tests: RELEASE },

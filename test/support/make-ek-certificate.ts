@@ -34,10 +34,15 @@ export interface CertificateFields {
   readonly more: readonly Asn1[];
   /** SubjectPublicKeyInfo in DER, where it is not that of `publicKey`. */
   readonly spki: Uint8Array | null;
+  readonly serial: Uint8Array;
+  /** First octet of the key usage bits; null leaves the extension out. */
+  readonly usage: number | null;
+  /** Hash that is signed. */
+  readonly hash: 'sha1' | 'sha256';
 }
 
 export const EK_PURPOSE = '2.23.133.8.1';
-const ECDSA_SHA256 = '1.2.840.10045.4.3.2';
+const ECDSA = { sha1: '1.2.840.10045.4.1', sha256: '1.2.840.10045.4.3.2' } as const;
 const names = (text: string): Asn1 => (text === '' ? sequence() : sequence(set(sequence(oid('2.5.4.3'), utf8(text)))));
 
 export const extension = (id: string, critical: boolean, value: Asn1): Asn1 =>
@@ -83,24 +88,28 @@ export class Issuer {
       notAfter: Date.UTC(2060, 0, 1),
       more: [],
       spki: null,
+      serial: Buffer.from([1]),
+      usage: change.ca === true ? 0x06 : null,
+      hash: 'sha256',
       ...change,
     };
     const purposes =
       fields.purposes.length > 0 ? [extension('2.5.29.37', false, sequence(...fields.purposes.map(oid)))] : [];
     const length = fields.pathLength === null ? [] : [integer(Buffer.from([fields.pathLength]))];
     const constraints = extension('2.5.29.19', true, sequence(...(fields.ca ? [boolean(true)] : []), ...length));
-    const usage = fields.ca ? [extension('2.5.29.15', true, bits(Buffer.from([0x06]), 1))] : [];
+    const usage = fields.usage === null ? [] : [extension('2.5.29.15', true, bits(Buffer.from([fields.usage]), 1))];
+    const algorithm = sequence(oid(ECDSA[fields.hash]));
     const tpm = fields.tpm === null ? [] : [tpmName(fields.tpm)];
     const tbs = sequence(
       context(0, integer(Buffer.from([2]))),
-      integer(Buffer.from([1])),
-      sequence(oid(ECDSA_SHA256)),
+      integer(fields.serial),
+      algorithm,
       names(this.name),
       sequence(time(fields.notBefore), time(fields.notAfter)),
       names(fields.subject),
       fromDer(fields.spki ?? fields.publicKey.export({ type: 'spki', format: 'der' })),
       context(3, sequence(constraints, ...usage, ...purposes, ...tpm, ...fields.more)),
     );
-    return toDer(sequence(tbs, sequence(oid(ECDSA_SHA256)), bits(sign('sha256', toDer(tbs), this.key))));
+    return toDer(sequence(tbs, algorithm, bits(sign(fields.hash, toDer(tbs), this.key))));
   }
 }

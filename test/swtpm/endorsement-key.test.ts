@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { decode } from '../../src/bytes/wire.ts';
 import { nvReadPublic, nvUndefine } from '../../src/tpm/commands/nv.ts';
 import { openDeviceTpm } from '../../src/tpm/device-tpm.ts';
-import { findEndorsementKey } from '../../src/tpm/endorsement-key.ts';
+import { findEndorsementKey, readCertificateChain } from '../../src/tpm/endorsement-key.ts';
 import { makeCredential } from '../../src/tpm/make-credential.ts';
 import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
 import { TpmtPublic } from '../../src/tpm/wire/public.ts';
@@ -52,6 +52,50 @@ test('of a TPM as its maker delivers it, it is the one of the maker’s certific
   const { rootCertificate, issuerCertificate } = certified;
   const args = ['verify', '-CAfile', rootCertificate, '-untrusted', issuerCertificate, 'ek.pem'];
   expect((await run('openssl', args, { cwd: certified.dir })).stdout).toContain('ek.pem: OK');
+});
+
+describe('the chain that a maker leaves in NV', () => {
+  const chainIndex = (n: number): number => 0x01c00100 + n;
+  const place = async (...contents: Buffer[]): Promise<Buffer[]> => {
+    await using queue = await openQueue(certified);
+    for (const [n, one] of contents.entries()) await placeBytes(queue, chainIndex(n), one);
+    return await readCertificateChain(queue);
+  };
+  const certificate = (length: number): Buffer => likeCertificate(randomBytes(length));
+  afterEach(async () => {
+    await using queue = await openQueue(certified);
+    for (let n = 0; n < 4; n++) {
+      const index = await nvReadPublic(queue, chainIndex(n)).catch(() => null);
+      if (index !== null) await nvUndefine(queue, index);
+    }
+  });
+
+  test('is none where the maker left none', async () => {
+    expect(await place()).toEqual([]);
+  });
+
+  test('is read over several indices, one beginning in the middle of an index', async () => {
+    const [a, b, c] = [certificate(900), certificate(700), certificate(300)];
+    const all = Buffer.concat([a, b, c, Buffer.alloc(30, 0xff)]);
+    const read = await place(all.subarray(0, 1000), all.subarray(1000));
+    expect(read).toEqual([a, b, c]);
+  });
+
+  test('is at most four certificates, and nothing of what is none', async () => {
+    const five = Array.from({ length: 5 }, () => certificate(60));
+    expect(await place(Buffer.concat(five))).toEqual(five.slice(0, 4));
+  });
+
+  test('is none where something else lies there', async () => {
+    expect(await place(randomBytes(40).fill(1, 0, 2))).toEqual([]);
+  });
+
+  test('comes with the identity, to be sent along when the device enrols', async () => {
+    const one = certificate(500);
+    await place(one);
+    await using tpm = await openDeviceTpm({ transport: await openSocketTransport({ path: certified.socketPath }) });
+    expect((await tpm.identity()).ekChain).toEqual([one]);
+  });
 });
 
 describe.each(EK_TEMPLATES)('when only the certificate of template $id is there', (only) => {
