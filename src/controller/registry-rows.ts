@@ -1,5 +1,5 @@
 // Rows of the registry's tables as what the controller knows them as.
-import { decodeLogState } from './log-state-codec.ts';
+import { decodeLogState } from '../verifier/log-state-codec.ts';
 import type { CommandSqlRow, DeviceSqlRow } from './registry-statements.ts';
 import type { CommandRow, DeviceRow, DeviceState, Trouble } from './registry.ts';
 

@@ -1,12 +1,10 @@
 // What the controller holds in memory of each device, so that evidence is judged without asking the registry first.
-import { fromHex, toUtf8 } from '../bytes/text.ts';
-import { decode } from '../bytes/wire.ts';
+import { toUtf8 } from '../bytes/text.ts';
 import type { DeviceRow, DeviceState, Registry } from './registry.ts';
 import type { KeyObject } from 'node:crypto';
 import { openStatement } from '../protocol/statement.ts';
 import type { Finding } from '../rules/finding.ts';
-import { publicKeyOf } from '../tpm/wire/public-key.ts';
-import { TpmtPublic } from '../tpm/wire/public.ts';
+import { trustedEndorsement } from '../verifier/endorsement.ts';
 import type { RowState, TrustedEndorsement } from '../verifier/types.ts';
 
 /** A known device. Acceptance in the registry is what counts; this may be behind it when there are other controllers. */
@@ -112,14 +110,7 @@ export class Roster {
     const held = this.#endorsements.get(id);
     if (held?.envelope === envelope) return held.trusted;
     const endorsement = openStatement('endorsement', toUtf8(envelope), this.#resultKeys);
-    const trusted =
-      endorsement === null || endorsement.deviceId !== id
-        ? null
-        : {
-            endorsement,
-            akKey: publicKeyOf(decode(TpmtPublic, fromHex(endorsement.akPublic))),
-            akQualifiedName: fromHex(endorsement.akQualifiedName),
-          };
+    const trusted = endorsement === null || endorsement.deviceId !== id ? null : trustedEndorsement(endorsement);
     this.#endorsements.set(id, { envelope, trusted });
     return trusted;
   }

@@ -1,7 +1,7 @@
 // The registry in SQLite: durable, shared by the controllers of one machine, acceptance in one transaction a batch.
 import { openSqlite, storeError } from '../store/sqlite.ts';
 import type { Connection } from '../store/sqlite.ts';
-import { encodeLogState } from './log-state-codec.ts';
+import { encodeLogState } from '../verifier/log-state-codec.ts';
 import { REGISTRY_APPLICATION_ID, REGISTRY_MIGRATIONS } from './registry-schema.ts';
 import { prepareStatements } from './registry-statements.ts';
 import { toCommand, toDevice } from './registry-rows.ts';

@@ -1,7 +1,7 @@
 // The one suite that every Registry must pass; two openings of one registry are two controllers of one fleet.
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { encodeLogState } from '../../src/controller/log-state-codec.ts';
+import { encodeLogState } from '../../src/verifier/log-state-codec.ts';
 import type { Acceptance, DeviceRow, Registry, ReportRow } from '../../src/controller/registry.ts';
 import type { LogState } from '../../src/verifier/types.ts';
 

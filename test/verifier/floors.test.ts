@@ -1,7 +1,7 @@
 // Version floors as evidence tells them: there, never lower than they ever were, and remembered whatever log they come with.
 import { describe, expect, test } from 'vitest';
 import type { Claims } from '../../src/evidence/claims.ts';
-import { decodeLogState, encodeLogState } from '../../src/controller/log-state-codec.ts';
+import { decodeLogState, encodeLogState } from '../../src/verifier/log-state-codec.ts';
 import { appraise } from '../../src/verifier/appraise.ts';
 import type { AppraisalInput, LogState } from '../../src/verifier/types.ts';
 import { laterRow, withClaims, withProfile } from './attack.ts';

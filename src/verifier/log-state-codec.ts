@@ -4,7 +4,7 @@ import type { CborValue } from '../bytes/cbor.ts';
 import { byteString, parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { epochShape } from '../evidence/claims.ts';
-import type { LogState } from '../verifier/types.ts';
+import type { LogState } from './types.ts';
 
 const LIMITS = { maxBytes: 4 * 1024 * 1024, maxDepth: 12, maxItems: 100_000 };
 const digest = byteString(32);
@@ -18,7 +18,7 @@ const componentsShape = v.object({
   gateMode: v.picklist(['none', 'kernel']),
 });
 
-const shape: Shape<LogState> = v.object({
+export const logStateShape: Shape<LogState> = v.object({
   epoch: epochShape,
   seq: uint(),
   pcr: digest,
@@ -49,5 +49,5 @@ export function encodeLogState(state: LogState): Buffer {
 
 /** Errors: WireError when the registry holds something else. */
 export function decodeLogState(bytes: Uint8Array): LogState {
-  return parseShape(shape, decodeCbor(bytes, LIMITS), 'logState');
+  return parseShape(logStateShape, decodeCbor(bytes, LIMITS), 'logState');
 }
