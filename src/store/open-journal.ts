@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { StoreError } from '../errors.ts';
+import type { Report } from '../evidence/claims.ts';
 import type { Journal } from './journal.ts';
 import type { JournalReply, JournalRequest, JournalThreadOptions, SentError } from './journal-messages.ts';
 import type { JournalMethod } from './journal-sync.ts';
@@ -25,6 +26,8 @@ export interface OpenedJournal extends Journal {
 
 /** The database needs little; a device has 256 MB for everything. */
 const LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 2, stackSizeMb: 2 } as const;
+/** What changes the reports; between two of these they are what they were. */
+const CHANGES_REPORTS: ReadonlySet<string> = new Set<JournalMethod>(['addReport', 'acknowledge', 'setSlot']);
 /** Records fetched by one message. */
 const RECORDS_AT_ONCE = 1024;
 
@@ -53,6 +56,8 @@ class ThreadedJournal implements OpenedJournal {
   readonly #waiting = new Map<number, Waiting>();
   #ended: Error | null = null;
   #lastId = 0;
+  /** As they were read last: each evidence asks for them, and they seldom change. */
+  #reports: Promise<Report[]> | null = null;
 
   constructor(path: string, worker: Worker, startedOver: string | null) {
     this.#path = path;
@@ -82,11 +87,13 @@ class ThreadedJournal implements OpenedJournal {
 
   #end(error: Error): void {
     this.#ended ??= error;
+    this.#reports = null;
     for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
     this.#waiting.clear();
   }
 
   #call<T>(method: JournalMethod | 'close', ...args: readonly unknown[]): Promise<T> {
+    if (CHANGES_REPORTS.has(method)) this.#reports = null;
     return new Promise<T>((resolve, reject) => {
       if (this.#ended !== null) {
         reject(this.#ended);
@@ -110,7 +117,6 @@ class ThreadedJournal implements OpenedJournal {
   slots: Journal['slots'] = () => this.#call('slots');
   setSlot: Journal['setSlot'] = (row, report) => this.#call('setSlot', row, report);
   addReport: Journal['addReport'] = (report) => this.#call('addReport', report);
-  reports: Journal['reports'] = () => this.#call('reports');
   acknowledge: Journal['acknowledge'] = (names) => this.#call('acknowledge', names);
   setStarted: Journal['setStarted'] = (command) => this.#call('setStarted', command);
   started: Journal['started'] = () => this.#call('started');
@@ -120,6 +126,16 @@ class ThreadedJournal implements OpenedJournal {
   lease: Journal['lease'] = () => this.#call('lease');
   get: Journal['get'] = (key) => this.#call('get', key);
   put: Journal['put'] = (key, value) => this.#call('put', key, value);
+
+  async reports(): Promise<Report[]> {
+    this.#reports ??= this.#call<Report[]>('reports');
+    try {
+      return [...(await this.#reports)];
+    } catch (error) {
+      this.#reports = null;
+      throw error;
+    }
+  }
 
   async records(from: number, to: number): Promise<Buffer[]> {
     const records: Buffer[] = [];

@@ -17,6 +17,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreError } from '../../src/errors.ts';
+import { emptySlot } from '../../src/store/journal.ts';
 import { openJournal } from '../../src/store/open-journal.ts';
 import { SqliteJournal } from '../../src/store/sqlite-journal.ts';
 
@@ -163,6 +164,24 @@ describe('the journal on disk', () => {
     expect(longest).toBeLessThan(1500);
   });
 
+  test('says which reports there were when it was asked, whoever waits for whom', async () => {
+    await using journal = await openJournal({ path: fresh() });
+    const report = { session, kind: 'tpm', rule: 'r', slot: null, subject: null, detail: 'd', at: 1 } as const;
+    const numbers = async (): Promise<number[]> => (await journal.reports()).map(({ n }) => n);
+    const none = numbers();
+    await journal.addReport(report);
+    const added = journal.addReport(report);
+    const two = numbers();
+    const set = journal.setSlot(emptySlot('main'), report);
+    const three = numbers();
+    const gone = journal.acknowledge([{ session, n: 1 }]);
+    const left = numbers();
+    expect(await Promise.all([none, two, three, left])).toEqual([[], [1, 2], [1, 2, 3], [2, 3]]);
+    await Promise.all([added, set, gone]);
+    (await journal.reports()).pop();
+    expect(await numbers()).toEqual([2, 3]);
+  });
+
   test('whose thread ends fails every call that waits, and every later one', async () => {
     const thread = new URL('dying-worker.ts', import.meta.url);
     const journal = await openJournal({ path: fresh(), thread });
@@ -171,6 +190,7 @@ describe('the journal on disk', () => {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'STORE_FAILED' } });
     }
     await expect(journal.head()).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await expect(journal.reports()).rejects.toMatchObject({ code: 'STORE_FAILED' });
     await journal[Symbol.asyncDispose]();
   });
 });
