@@ -1,5 +1,5 @@
 // touchstone/verifier: judge evidence anywhere, without a TPM, a network or native code.
-export { appraise } from './verifier/appraise.ts';
+export { appraise, appraiseInPool } from './verifier/appraise.ts';
 export { earClaims } from './verifier/ear.ts';
 export type { EarAppraisal, EarClaims, TrustClaim } from './verifier/ear.ts';
 export type {

@@ -9,11 +9,11 @@ import type { Challenge } from '../protocol/messages.ts';
 import type { RuleId } from '../rules/catalogue.ts';
 import type { Status } from '../rules/finding.ts';
 import { assuranceOf } from './assurance.ts';
-import { readAttestHeader, readQuoteInfo, readSignature } from './attest.ts';
+import { readAttestHeader, readQuoteInfo, readSignature, SignatureAnswer } from './attest.ts';
 import { checks as allChecks } from './checks.ts';
 import { knownFloors } from './checks/floors.ts';
 import type { Checks } from './checks.ts';
-import type { Asked, Check, Expected, Explained, Quoted, VerifiedQuote } from './contexts.ts';
+import type { Asked, Check, Expected, Explained, Quoted, Signed, Unproved, VerifiedQuote } from './contexts.ts';
 import { readEvents } from './event-reader.ts';
 import { Findings } from './findings.ts';
 import { readFloorCertificate } from './floor-certificate.ts';
@@ -162,21 +162,21 @@ function accepted(expected: Expected, known: Known, findings: Findings): Apprais
   };
 }
 
-/** `appraise` with a list of checks of the caller's: for the test that takes each check away in turn. */
-export function appraiseWith(checks: Checks, input: AppraisalInput): Appraisal {
-  const findings = new Findings();
-  const known: Known = { evidence: input.evidence, challenge: null, claims: null, authentic: false };
+/** As far as it goes without asking the endorsed key: null when it is refused already. */
+function begin(checks: Checks, input: AppraisalInput, known: Known, findings: Findings): Unproved | null {
   const asked = readAsked(input, known, findings);
-  if (asked === null || !passes(checks.asked, asked, findings)) return refusal(known, findings);
-
+  if (asked === null || !passes(checks.asked, asked, findings)) return null;
   const signature = readOr(() => readSignature(asked.message.signature), 'quote-signature', 'none', findings);
-  if (signature === null) return refusal(known, findings);
-  const signed = { ...asked, signature };
+  return signature === null ? null : { ...asked, signature };
+}
+
+/** All that follows the answer of the endorsed key. */
+function conclude(checks: Checks, signed: Signed, known: Known, findings: Findings): Appraisal {
   if (!passes(checks.signed, signed, findings)) return refusal(known, findings);
 
-  const header = readOr(() => readAttestHeader(asked.message.attest), 'quote-malformed', 'none', findings);
+  const header = readOr(() => readAttestHeader(signed.message.attest), 'quote-malformed', 'none', findings);
   if (header === null) return refusal(known, findings);
-  const quoted = { ...signed, header, log: logBytes(asked) };
+  const quoted = { ...signed, header, log: logBytes(signed) };
   if (!passes(checks.quoted, quoted, findings)) return refusal(known, findings);
   known.authentic = true;
 
@@ -187,10 +187,40 @@ export function appraiseWith(checks: Checks, input: AppraisalInput): Appraisal {
   return accepted(expected, known, findings);
 }
 
+const nothingKnown = ({ evidence }: AppraisalInput): Known => ({
+  evidence,
+  challenge: null,
+  claims: null,
+  authentic: false,
+});
+
+/** `appraise` with a list of checks of the caller's: for the test that takes each check away in turn. */
+export function appraiseWith(checks: Checks, input: AppraisalInput): Appraisal {
+  const [findings, known] = [new Findings(), nothingKnown(input)];
+  const unproved = begin(checks, input, known, findings);
+  if (unproved === null) return refusal(known, findings);
+  const { message, signature } = unproved;
+  const answer = SignatureAnswer.of(input.endorsement.akKey, message.attest, signature);
+  return conclude(checks, { ...unproved, answer }, known, findings);
+}
+
 /**
  * Judges one evidence message. Never throws for what the evidence is: that is a finding. `accepted` says whether the row may
  * advance to `next` (compare-and-set on `generation`); `status` whether the device is trusted.
  */
 export function appraise(input: AppraisalInput): Appraisal {
   return appraiseWith(allChecks, input);
+}
+
+/**
+ * The same judgement by the same checks, with the signature verified on another thread of libuv's pool: for who judges many at
+ * once. What is no answer to an open challenge of ours costs the pool nothing. The bytes of `input` must stay as they are.
+ */
+export async function appraiseInPool(input: AppraisalInput): Promise<Appraisal> {
+  const [findings, known] = [new Findings(), nothingKnown(input)];
+  const unproved = begin(allChecks, input, known, findings);
+  if (unproved === null) return refusal(known, findings);
+  const { message, signature } = unproved;
+  const answer = await SignatureAnswer.inPool(input.endorsement.akKey, message.attest, signature);
+  return conclude(allChecks, { ...unproved, answer }, known, findings);
 }

@@ -174,11 +174,16 @@ export function readSignature(bytes: Uint8Array): TpmSignature {
   return { scheme, hash, bytes: value };
 }
 
+/** The digest's name when a key of this kind can have made such a signature; null otherwise. */
+function digestFor(key: KeyObject, { scheme, hash }: TpmSignature): string | null {
+  const fits = key.asymmetricKeyType === (scheme === ALG_ECDSA ? 'ec' : 'rsa');
+  return fits ? (DIGESTS.get(hash) ?? null) : null;
+}
+
 /** True when `key` made `signature` over `attest`; false for anything else, key and scheme that do not fit included. */
-export function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): boolean {
-  const digest = DIGESTS.get(signature.hash);
-  const fits = key.asymmetricKeyType === (signature.scheme === ALG_ECDSA ? 'ec' : 'rsa');
-  if (digest === undefined || !fits) return false;
+function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): boolean {
+  const digest = digestFor(key, signature);
+  if (digest === null) return false;
   try {
     return verify(digest, attest, key, signature.bytes);
   } catch {
@@ -186,16 +191,70 @@ export function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSig
   }
 }
 
-const STRONG_CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
+/** The same on another thread, over a copy of the bytes. */
+async function isSignedByInPool(key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<boolean> {
+  const digest = digestFor(key, signature);
+  if (digest === null) return false;
+  return new Promise((resolve) => {
+    try {
+      verify(digest, attest, key, signature.bytes, (error, valid) => {
+        resolve(error === null && valid);
+      });
+    } catch {
+      resolve(false);
+    }
+  });
+}
 
-/** What is too weak about this signature; null when nothing is. */
-export function weakness(key: KeyObject, signature: TpmSignature): string | null {
+/** What one key said of one signature over one attestation. Made only by asking the key, so that no flag can stand for it. */
+export class SignatureAnswer {
+  readonly #key: KeyObject;
+  readonly #attest: Uint8Array;
+  readonly #signature: TpmSignature;
+  readonly #valid: boolean;
+
+  private constructor(key: KeyObject, attest: Uint8Array, signature: TpmSignature, valid: boolean) {
+    this.#key = key;
+    this.#attest = attest;
+    this.#signature = signature;
+    this.#valid = valid;
+  }
+
+  static of(key: KeyObject, attest: Uint8Array, signature: TpmSignature): SignatureAnswer {
+    return new SignatureAnswer(key, attest, signature, isSignedBy(key, attest, signature));
+  }
+
+  /** Asks on another thread; `attest` and `signature` must stay as they are until it is answered. */
+  static async inPool(key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<SignatureAnswer> {
+    return new SignatureAnswer(key, attest, signature, await isSignedByInPool(key, attest, signature));
+  }
+
+  /** True when it is the answer to this very question, and the answer was yes. */
+  affirms(key: KeyObject, attest: Uint8Array, signature: TpmSignature): boolean {
+    return this.#valid && this.#key === key && this.#attest === attest && this.#signature === signature;
+  }
+}
+
+const STRONG_CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
+/** What is too weak about keys that were asked about before: their details are a new object every time. */
+const weakKeys = new WeakMap<KeyObject, string | null>();
+
+function weaknessOfKey(key: KeyObject): string | null {
   const details = key.asymmetricKeyDetails;
-  const digest = DIGESTS.get(signature.hash);
-  if (digest === undefined || digest === 'sha1') return digest ?? `hash 0x${signature.hash.toString(16)}`;
   if (key.asymmetricKeyType === 'ec') {
     return STRONG_CURVES.has(details?.namedCurve ?? '') ? null : `curve ${details?.namedCurve ?? 'unknown'}`;
   }
   const bits = details?.modulusLength ?? 0;
   return key.asymmetricKeyType === 'rsa' && bits >= 2048 ? null : `${key.asymmetricKeyType ?? 'unknown'} ${bits}`;
+}
+
+/** What is too weak about this signature; null when nothing is. */
+export function weakness(key: KeyObject, signature: TpmSignature): string | null {
+  const digest = DIGESTS.get(signature.hash);
+  if (digest === undefined || digest === 'sha1') return digest ?? `hash 0x${signature.hash.toString(16)}`;
+  const known = weakKeys.get(key);
+  if (known !== undefined) return known;
+  const found = weaknessOfKey(key);
+  weakKeys.set(key, found);
+  return found;
 }

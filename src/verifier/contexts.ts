@@ -2,7 +2,7 @@
 import type { LogEvent } from '../cel/events.ts';
 import type { Claims } from '../evidence/claims.ts';
 import type { Challenge, EvidenceMessage } from '../protocol/messages.ts';
-import type { AttestHeader, QuoteInfo, TpmSignature } from './attest.ts';
+import type { AttestHeader, QuoteInfo, SignatureAnswer, TpmSignature } from './attest.ts';
 import type { Findings } from './findings.ts';
 import type { CertificateRead } from './floor-certificate.ts';
 import type { LogRecord } from './log-reader.ts';
@@ -16,9 +16,14 @@ export interface Asked {
   readonly challenge: Challenge;
 }
 
-/** The challenge is ours, open and fresh. */
-export interface Signed extends Asked {
+/** The challenge is ours, open and fresh; what the endorsed key says of the signature is yet to be asked. */
+export interface Unproved extends Asked {
   readonly signature: TpmSignature;
+}
+
+/** The endorsed key was asked. */
+export interface Signed extends Unproved {
+  readonly answer: SignatureAnswer;
 }
 
 /** The bytes of the attestation come from the endorsed key; what they are is still open. */

@@ -6,7 +6,14 @@ import { describe, expect, test } from 'vitest';
 import { decode } from '../../src/bytes/wire.ts';
 import { WireError } from '../../src/errors.ts';
 import { TpmsAttest } from '../../src/tpm/wire/attest.ts';
-import { isSignedBy, readAttestHeader, readQuoteInfo, readSignature, weakness } from '../../src/verifier/attest.ts';
+import {
+  readAttestHeader,
+  readQuoteInfo,
+  readSignature,
+  SignatureAnswer,
+  weakness,
+} from '../../src/verifier/attest.ts';
+import type { TpmSignature } from '../../src/verifier/attest.ts';
 import { outcomeOf } from '../support/wire-outcome.ts';
 import { encodeAttest } from './attest-builder.ts';
 import type { AttestFields } from './attest-builder.ts';
@@ -99,16 +106,26 @@ const ecdsa = (r: Uint8Array, s: Uint8Array, head = '0018000b'): Buffer => {
   return Buffer.concat([Buffer.from(head, 'hex'), sized(r), sized(s)]);
 };
 
+/** What the key says of it, here and on another thread: the same. */
+async function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<boolean> {
+  const here = SignatureAnswer.of(key, attest, signature).affirms(key, attest, signature);
+  const there = await SignatureAnswer.inPool(key, attest, signature);
+  expect(there.affirms(key, attest, signature)).toBe(here);
+  return here;
+}
+
+const halves = (raw: Buffer): [Buffer, Buffer] => [raw.subarray(0, 32), raw.subarray(32)];
+
 describe('a signature', () => {
-  test('verifies with any number of zeros before r and s, and with none', () => {
+  test('verifies with any number of zeros before r and s, and with none', async () => {
     const strip = (part: Buffer): Buffer => part.subarray(part.findIndex((byte) => byte !== 0));
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 4 }), fc.nat(34), (message, zeros) => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 4 }), fc.nat(34), async (message, zeros) => {
         const raw = sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' });
         const [r, s] = [raw.subarray(0, 32), raw.subarray(32)];
         const padded = Buffer.concat([Buffer.alloc(zeros), r]);
         for (const one of [ecdsa(r, s), ecdsa(padded, s), ecdsa(strip(r), strip(s))]) {
-          expect(isSignedBy(publicKey, message, readSignature(one))).toBe(true);
+          expect(await isSignedBy(publicKey, message, readSignature(one))).toBe(true);
         }
       }),
       { numRuns: 100 },
@@ -125,11 +142,11 @@ describe('a signature', () => {
     expect(verify('sha256', data, publicKey, der)).toBe(false);
   });
 
-  test('by a P-521 key needs the long form of DER, and verifies', () => {
+  test('by a P-521 key needs the long form of DER, and verifies', async () => {
     const big = generateKeyPairSync('ec', { namedCurve: 'P-521' });
     const raw = sign('sha512', data, { key: big.privateKey, dsaEncoding: 'ieee-p1363' });
     const read = readSignature(ecdsa(raw.subarray(0, 66), raw.subarray(66), '0018000d'));
-    expect(isSignedBy(big.publicKey, data, read)).toBe(true);
+    expect(await isSignedBy(big.publicKey, data, read)).toBe(true);
   });
 
   test.each<[string, Buffer]>([
@@ -143,19 +160,33 @@ describe('a signature', () => {
     expect(() => readSignature(signature)).toThrow(WireError);
   });
 
-  test('by an unknown hash, or under a key of another kind, is by nobody', () => {
+  test('by an unknown hash, or under a key of another kind, is by nobody', async () => {
     const raw = sign('sha256', data, { key: privateKey, dsaEncoding: 'ieee-p1363' });
     const read = readSignature(ecdsa(raw.subarray(0, 32), raw.subarray(32)));
-    expect(isSignedBy(publicKey, data, { ...read, hash: 0x12 })).toBe(false);
-    expect(isSignedBy(publicKey, data, { ...read, scheme: 0x14 })).toBe(false);
-    expect(isSignedBy(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey, data, read)).toBe(false);
+    expect(await isSignedBy(publicKey, data, { ...read, hash: 0x12 })).toBe(false);
+    expect(await isSignedBy(publicKey, data, { ...read, scheme: 0x14 })).toBe(false);
+    expect(await isSignedBy(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey, data, read)).toBe(false);
   });
 
-  test('that makes node:crypto throw is by nobody', () => {
+  test('is affirmed only to who asks about that key, those bytes and that signature', async () => {
+    const read = readSignature(ecdsa(...halves(sign('sha256', data, { key: privateKey, dsaEncoding: 'ieee-p1363' }))));
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+    for (const answer of [
+      SignatureAnswer.of(publicKey, data, read),
+      await SignatureAnswer.inPool(publicKey, data, read),
+    ]) {
+      expect(answer.affirms(publicKey, data, read)).toBe(true);
+      expect(answer.affirms(other, data, read)).toBe(false);
+      expect(answer.affirms(publicKey, Buffer.from(data), read)).toBe(false);
+      expect(answer.affirms(publicKey, data, { ...read })).toBe(false);
+    }
+  });
+
+  test('that makes node:crypto throw is by nobody', async () => {
     const odd = new Proxy(publicKey, {
       get: (key, field) => (field === 'asymmetricKeyType' ? 'ec' : (Reflect.get(key, field) as unknown)),
     });
-    expect(isSignedBy(odd, data, { scheme: 0x18, hash: 0x0b, bytes: Buffer.alloc(8) })).toBe(false);
+    expect(await isSignedBy(odd, data, { scheme: 0x18, hash: 0x0b, bytes: Buffer.alloc(8) })).toBe(false);
   });
 });
 

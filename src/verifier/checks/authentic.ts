@@ -1,7 +1,7 @@
 // Checks of the signature and of what was signed: is this a quote by the endorsed TPM over exactly this message?
 import { shortHex } from '../../bytes/text.ts';
 import { qualifyingData } from '../../evidence/binding.ts';
-import { isSignedBy, weakness } from '../attest.ts';
+import { weakness } from '../attest.ts';
 import type { Check, Quoted, Signed } from '../contexts.ts';
 import { sameBytes } from '../same-bytes.ts';
 
@@ -30,8 +30,8 @@ export const signedChecks: readonly Check<Signed>[] = [
   },
   {
     name: 'quote-signature',
-    run: ({ input, message, signature }, findings) => {
-      if (isSignedBy(input.endorsement.akKey, message.attest, signature)) return;
+    run: ({ input, message, signature, answer }, findings) => {
+      if (answer.affirms(input.endorsement.akKey, message.attest, signature)) return;
       const expected = `a signature by the attestation key ${shortHex(input.endorsement.akQualifiedName)}`;
       findings.add('quote-signature', 'none', 'device', expected, 'another, or none over these bytes', 'endorsement');
     },
