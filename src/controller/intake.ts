@@ -1,4 +1,4 @@
-// Takes evidence in: judged in batches, accepted in one transaction a batch, and only then answered.
+// Takes evidence in: judged as it comes, many at once, accepted in one transaction a batch, and only then answered.
 import { toUtf8 } from '../bytes/text.ts';
 import { downTopic } from '../bus/bus.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -13,12 +13,14 @@ import type { Log } from '../log.ts';
 import type { Acceptance, Registry } from './registry.ts';
 import type { Known, Roster } from './roster.ts';
 
-/** Evidence judged before one transaction. */
+/** Evidence accepted in one transaction. */
 const BATCH = 256;
-/** Evidence waiting to be judged; more is dropped, and asked for again in its rhythm. */
-const MAX_WAITING = 20_000;
+/** Evidence judged at once, or waiting for its transaction: enough that judging goes on while a batch is made durable. */
+const AT_ONCE = 2 * BATCH;
+/** Evidence held; more is dropped, and asked for again in its rhythm. */
+const MAX_HELD = 20_000;
 /** Of one device: the newest is the one that can count. */
-const MAX_WAITING_OF_ONE = 4;
+const MAX_HELD_OF_ONE = 4;
 /** Parts of a log may arrive at another controller: how often, and how long, the evidence waits for them. */
 const MAX_GATHERING = 64;
 const PART_TRIES = 5;
@@ -54,13 +56,14 @@ export interface IntakeCounts {
   dropped: number;
 }
 
-interface Waiting {
+interface Held {
   readonly id: string;
   readonly bytes: Buffer;
   /** The log that came before the evidence, in parts; null when the evidence carries its log, or is no evidence. */
   readonly log: Buffer | null;
 }
 
+/** To be accepted, or not: then null. */
 interface Judged {
   readonly known: Known;
   readonly taken: Acceptance;
@@ -81,17 +84,24 @@ function logPartOf(bytes: Buffer): SentBefore | null {
 
 export class Intake {
   readonly #parts: IntakeParts;
-  readonly #waiting: Waiting[] = [];
-  readonly #waitingOf = new Map<string, number>();
+  /** What is held of each device, oldest first: the first one is judged, or waits for its turn; the others wait for it. */
+  readonly #lines = new Map<string, Held[]>();
+  #held = 0;
+  /** Devices whose first evidence waits for its turn. */
+  readonly #turns = new Set<string>();
+  /** Devices whose first evidence is being judged, or is judged and not settled yet. */
+  #underway = 0;
+  #judged: Judged[] = [];
+  #settling = false;
   readonly #gathering = new Map<string, Promise<unknown>>();
+  #whenIdle: (() => void)[] = [];
   readonly counts: IntakeCounts = { received: 0, accepted: 0, refused: new Map(), dropped: 0 };
-  #running: Promise<void> | null = null;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
   }
 
-  /** Takes one evidence message of device `id`; judged later, in a batch with others. */
+  /** Takes one evidence message of device `id`; settled later, in a batch with others. */
   take(id: string, bytes: Buffer): void {
     this.counts.received += 1;
     const part = logPartOf(bytes);
@@ -125,74 +135,96 @@ export class Intake {
     this.#refuse('log-parts');
   }
 
-  #queue(waiting: Waiting): void {
-    const ofThis = this.#waitingOf.get(waiting.id) ?? 0;
-    if (this.#waiting.length >= MAX_WAITING || ofThis >= MAX_WAITING_OF_ONE) {
+  #queue(held: Held): void {
+    const line = this.#lines.get(held.id);
+    if (this.#held >= MAX_HELD || (line?.length ?? 0) >= MAX_HELD_OF_ONE) {
       this.counts.dropped += 1;
       return;
     }
-    this.#waitingOf.set(waiting.id, ofThis + 1);
-    this.#waiting.push(waiting);
-    this.#running ??= this.#drain();
+    this.#held += 1;
+    if (line === undefined) {
+      this.#lines.set(held.id, [held]);
+      this.#turns.add(held.id);
+      this.#begin();
+    } else line.push(held);
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing is held any more. */
   async idle(): Promise<void> {
     await Promise.all(this.#gathering.values());
-    while (this.#running !== null) await this.#running;
+    if (this.#held > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
-  async #drain(): Promise<void> {
+  /** Begins to judge whose turn it is. */
+  #begin(): void {
+    for (const id of this.#turns) {
+      if (this.#underway >= AT_ONCE) return;
+      const [held] = this.#lines.get(id) ?? [];
+      if (held === undefined) throw new TypeError('whoever has a turn has evidence');
+      this.#turns.delete(id);
+      this.#underway += 1;
+      this.#take(held).catch((error: unknown) => {
+        this.#parts.failed(error);
+      });
+    }
+  }
+
+  async #take(held: Held): Promise<void> {
+    let judged: Judged | null = null;
     try {
-      while (this.#waiting.length > 0) {
-        // What else has arrived comes along: a transaction costs the same for one and for many.
-        await new Promise((resolve) => {
-          setImmediate(resolve);
-        });
-        await this.#batch(this.#nextBatch());
-      }
-    } catch (error) {
-      this.#parts.failed(error);
+      judged = await this.#judge(held);
     } finally {
-      this.#running = null;
+      if (judged === null) this.#end(held.id);
+      else this.#judged.push(judged);
+      this.#settleSoon();
     }
   }
 
-  /** At most one of each device: its row is compared and set once. */
-  #nextBatch(): Waiting[] {
-    const batch: Waiting[] = [];
-    const later: Waiting[] = [];
-    const seen = new Set<string>();
-    for (const one of this.#waiting.splice(0, BATCH)) {
-      if (seen.has(one.id)) later.push(one);
-      else {
-        seen.add(one.id);
-        batch.push(one);
-        const left = (this.#waitingOf.get(one.id) ?? 1) - 1;
-        if (left === 0) this.#waitingOf.delete(one.id);
-        else this.#waitingOf.set(one.id, left);
-      }
-    }
-    this.#waiting.unshift(...later);
-    return batch;
+  /** The first evidence of this device is done with. */
+  #end(id: string): void {
+    const line = this.#lines.get(id) ?? [];
+    line.shift();
+    this.#held -= 1;
+    this.#underway -= 1;
+    if (line.length > 0) this.#turns.add(id);
+    else this.#lines.delete(id);
+    this.#begin();
+    if (this.#held > 0) return;
+    for (const wake of this.#whenIdle.splice(0)) wake();
   }
 
-  async #batch(batch: readonly Waiting[]): Promise<void> {
-    const judged: Judged[] = [];
-    for (const waiting of batch) {
-      const one = await this.#judge(waiting);
-      if (one !== null) judged.push(one);
-    }
-    if (judged.length === 0) return;
+  /** True when a transaction is worth it: it costs nearly the same for one and for many, so it waits for those underway. */
+  #isBatch(): boolean {
+    return this.#judged.length >= BATCH || (this.#judged.length > 0 && this.#judged.length === this.#underway);
+  }
+
+  #settleSoon(): void {
+    if (this.#settling || !this.#isBatch()) return;
+    this.#settling = true;
+    // What else has arrived comes along.
+    setImmediate(() => {
+      this.#settling = false;
+      if (!this.#isBatch()) return;
+      this.#settle(this.#judged.splice(0, BATCH)).catch((error: unknown) => {
+        this.#parts.failed(error);
+      });
+    });
+  }
+
+  /** Durable first, answered then. */
+  async #settle(batch: readonly Judged[]): Promise<void> {
     const { registry, roster } = this.#parts;
-    const won = await registry.accept(judged.map(({ taken }) => taken));
-    for (const [i, { known, taken }] of judged.entries()) {
-      if (won[i] === true) this.#answer(roster.update(known, afterAcceptance(taken)), taken);
-      else {
-        // Another controller was quicker, or an operator took the device out: no verdict.
-        this.#refuse('superseded');
-        await roster.refresh(known.id);
+    try {
+      const won = await registry.accept(batch.map(({ taken }) => taken));
+      for (const [i, { known, taken }] of batch.entries()) {
+        // Another controller was quicker, or an operator took the device out or set it aside: no verdict.
+        if (won[i] === true) this.#answer(roster.update(roster.get(known.id) ?? known, afterAcceptance(taken)), taken);
+        else this.#refuse('superseded');
       }
+      for (const [i, { known }] of batch.entries()) if (won[i] !== true) await roster.refresh(known.id);
+    } finally {
+      for (const { known } of batch) this.#end(known.id);
+      this.#settleSoon();
     }
   }
 
@@ -212,15 +244,15 @@ export class Intake {
     accepted(known);
   }
 
-  async #judge({ id, bytes, log }: Waiting): Promise<Judged | null> {
+  async #judge({ id, bytes, log }: Held): Promise<Judged | null> {
     const { roster, yardstick, unexplained, clock, keys } = this.#parts;
     let known = roster.get(id);
     for (let tries = 0; known !== null; tries++) {
       const by = yardstick(known.profile);
       if (known.endorsement === null || by === null) return null;
       const now = clock.now();
-      const appraisal = judge(known, by, bytes, log, now);
-      if (appraisal.accepted) return { known, taken: acceptance(known, appraisal, by, bytes, keys, now) };
+      const appraisal = await judge(known, by, bytes, log, now);
+      if (appraisal.accepted) return { known, taken: await acceptance(known, appraisal, by, bytes, keys, now) };
       const [first] = appraisal.findings;
       // Not the generation we remember: it may be the one that another controller left behind.
       if (tries === 0 && appraisal.findings.length === 1 && first?.rule === 'superseded') {

@@ -2,10 +2,10 @@
 import { toHex } from '../bytes/text.ts';
 import type { KeyObject } from 'node:crypto';
 import type { Report } from '../evidence/claims.ts';
-import { signStatement } from '../protocol/statement.ts';
+import { signStatementInPool } from '../protocol/statement.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 import type { Finding, Status } from '../rules/finding.ts';
-import { appraise } from '../verifier/appraise.ts';
+import { appraiseInPool } from '../verifier/appraise.ts';
 import type { Appraisal, AppraisalPolicy, ReferenceValues } from '../verifier/types.ts';
 import type { Acceptance, ReportRow, SlotRow } from './registry.ts';
 import { verdictWords } from './roster.ts';
@@ -33,15 +33,15 @@ const QUARANTINE: Finding = {
 };
 
 /** Appraises; `known` must have an endorsement. */
-export function judge(
+export async function judge(
   known: Known,
   { reference, policy }: Yardstick,
   evidence: Buffer,
   log: Buffer | null,
   now: number,
-): Appraisal {
+): Promise<Appraisal> {
   if (known.endorsement === null) throw new TypeError('only endorsed devices are judged');
-  return appraise({ evidence, log, endorsement: known.endorsement, reference, policy, row: known.row, now });
+  return appraiseInPool({ evidence, log, endorsement: known.endorsement, reference, policy, row: known.row, now });
 }
 
 function reportRow(report: Report): ReportRow {
@@ -89,14 +89,14 @@ function resultOf(
 }
 
 /** The compare-and-set for an accepted appraisal, with the signed result in it. */
-export function acceptance(
+export async function acceptance(
   known: Known,
   appraisal: Appraisal,
   { reference, policy }: Yardstick,
   evidence: Buffer,
   { fleetId, resultKey }: JudgingKeys,
   now: number,
-): Acceptance {
+): Promise<Acceptance> {
   const { next, claims, assurance } = appraisal;
   if (next === null || claims === null) throw new TypeError('only accepted evidence is taken');
   const aside = known.state === 'quarantined';
@@ -109,9 +109,10 @@ export function acceptance(
   const result = resultOf(appraisal, verdict, { fleetId, deviceId: known.id, leaseForMs, now });
   return {
     id: known.id,
+    state: known.state,
     generation: known.row.generation,
     next,
-    verdict: { ...verdict, assurance, at: now, envelope: signStatement('result', result, resultKey) },
+    verdict: { ...verdict, assurance, at: now, envelope: await signStatementInPool('result', result, resultKey) },
     session: toHex(claims.session),
     lastSeq: claims.lastSeq,
     slots: slotRows(appraisal, reference),

@@ -129,12 +129,13 @@ export function prepareStatements(db: Connection): Statements {
     dropCredential: db.prepare('DELETE FROM credential WHERE request = ?'),
     setLabel: db.prepare('UPDATE device SET label = ? WHERE id = ?'),
     seen: db.prepare('UPDATE device SET last_seen = ?, online = ? WHERE id = ?'),
-    // The compare-and-set that makes each challenge count once, however many controllers there are.
+    // The compare-and-set that makes each challenge count once, however many controllers there are; and a verdict that was made
+    // before an operator set the device aside, or let it in again, does not count after.
     accept: db.prepare(
       `UPDATE device SET generation = @next, log = @log, clock = @clock, max_reset = @maxReset, verdict = @verdict,
          envelope = @envelope, last_seen = @at, online = 1, session = @session, last_seq = @lastSeq, slots = @slots,
          trouble = NULL
-       WHERE id = @id AND generation = @generation AND state IN ('approved', 'quarantined')`,
+       WHERE id = @id AND generation = @generation AND state = @state AND state IN ('approved', 'quarantined')`,
     ),
     addReport: db.prepare(
       'INSERT INTO report (device, session, n, kind, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',

@@ -78,6 +78,8 @@ export interface Credential {
 
 export interface Acceptance {
   readonly id: string;
+  /** What the operator had decided when it was judged, and the row must still say: approved or quarantined. */
+  readonly state: DeviceState;
   /** Generation that the row must still have. */
   readonly generation: number;
   readonly next: RowState;
@@ -132,7 +134,7 @@ export interface Registry extends AsyncDisposable {
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean>;
   setLabel(id: string, label: string | null): Promise<void>;
   seen(id: string, at: number, online: boolean): Promise<void>;
-  /** All or nothing per acceptance, one transaction for all: true where generation still matched. */
+  /** All or nothing per acceptance, one transaction for all: true where generation and state still matched. */
   accept(batch: readonly Acceptance[]): Promise<boolean[]>;
   setTrouble(id: string, trouble: Trouble): Promise<void>;
   /** The newest accepted evidence: exact bytes. */

@@ -150,6 +150,7 @@ class SqliteRegistry implements Registry {
     const { envelope, ...verdict } = one.verdict;
     const changed = this.#sql.accept.run({
       id: one.id,
+      state: one.state,
       generation: one.generation,
       next: one.next.generation,
       log: one.next.log === null ? null : encodeLogState(one.next.log),

@@ -4,7 +4,7 @@ import { parseShape, text, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { fromBase64, toBase64 } from '../bytes/text.ts';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
-import { keyId, signEcdsa, verifyEcdsa } from './ecdsa.ts';
+import { keyId, signEcdsa, signEcdsaInPool, verifyEcdsa } from './ecdsa.ts';
 
 export interface DsseSignature {
   /** A hint only; never a reason to skip or to trust a key. */
@@ -34,13 +34,8 @@ export const dsseShape: Shape<DsseEnvelope> = v.object({
 
 /** Pre-authentication encoding: "DSSEv1" SP len(type) SP type SP len(body) SP body, lengths in decimal bytes. */
 export function pae(payloadType: string, payload: Uint8Array): Buffer {
-  const type = Buffer.from(payloadType, 'utf8');
-  return Buffer.concat([
-    Buffer.from(`DSSEv1 ${type.length} `, 'latin1'),
-    type,
-    Buffer.from(` ${payload.length} `, 'latin1'),
-    payload,
-  ]);
+  const type = Buffer.byteLength(payloadType, 'utf8');
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type} ${payloadType} ${payload.length} `, 'utf8'), payload]);
 }
 
 /** One signature by each of `keys` (private, ECDSA). */
@@ -51,6 +46,12 @@ export function signDsse(payloadType: string, payload: Uint8Array, keys: readonl
     payloadType,
     signatures: keys.map((key) => ({ keyid: keyId(key), sig: toBase64(signEcdsa(key, message)) })),
   };
+}
+
+/** One signature by `key`, made on a thread of libuv's pool. */
+export async function signDsseInPool(payloadType: string, payload: Uint8Array, key: KeyObject): Promise<DsseEnvelope> {
+  const sig = toBase64(await signEcdsaInPool(key, pae(payloadType, payload)));
+  return { payload: toBase64(payload), payloadType, signatures: [{ keyid: keyId(key), sig }] };
 }
 
 /** An envelope from JSON bytes. Errors: WireError. */

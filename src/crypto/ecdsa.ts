@@ -20,11 +20,16 @@ const CURVES: readonly Curve[] = [
   { name: 'p521', node: 'secp521r1', hash: 'sha512', bytes: 66 },
 ];
 
-/** The curve of an EC key. Errors: RangeError for another kind of key. */
+const curves = new WeakMap<KeyObject, Curve>();
+
+/** The curve of an EC key; looked up once a key. Errors: RangeError for another kind of key. */
 export function curveOf(key: KeyObject): Curve {
+  const known = curves.get(key);
+  if (known !== undefined) return known;
   const named = key.asymmetricKeyDetails?.namedCurve;
-  const curve = CURVES.find((known) => known.node === named);
+  const curve = CURVES.find(({ node }) => node === named);
   if (key.asymmetricKeyType !== 'ec' || curve === undefined) throw new RangeError('not a P-256, P-384 or P-521 key');
+  curves.set(key, curve);
   return curve;
 }
 
@@ -84,6 +89,17 @@ export function keyId(key: KeyObject): string {
 /** DER ECDSA signature over `data` with the curve's hash. */
 export function signEcdsa(key: KeyObject, data: Uint8Array): Buffer {
   return sign(curveOf(key).hash, data, key);
+}
+
+/** The same on a thread of libuv's pool, over a copy of `data`: for who signs many at once. */
+export async function signEcdsaInPool(key: KeyObject, data: Uint8Array): Promise<Buffer> {
+  const { hash } = curveOf(key);
+  return new Promise((resolve, reject) => {
+    sign(hash, data, key, (error, signature) => {
+      if (error === null) resolve(signature);
+      else reject(error);
+    });
+  });
 }
 
 /** True only for a valid DER signature; anything malformed is simply not valid. */

@@ -4,7 +4,7 @@ import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { hexString, name, parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { toUtf8 } from '../bytes/text.ts';
-import { parseDsse, signDsse, verifyDsse } from '../crypto/dsse.ts';
+import { parseDsse, signDsse, signDsseInPool, verifyDsse } from '../crypto/dsse.ts';
 import { WireError } from '../errors.ts';
 import { assertCritical, fieldsOf } from '../evidence/message.ts';
 import { STATUSES } from '../rules/finding.ts';
@@ -117,6 +117,15 @@ export function payloadType(kind: StatementKind): string {
 /** The envelope as JSON text. */
 export function signStatement<K extends StatementKind>(kind: K, statement: Statements[K], key: KeyObject): string {
   return JSON.stringify(signDsse(payloadType(kind), toUtf8(JSON.stringify(statement)), [key]));
+}
+
+/** The same, signed on a thread of libuv's pool: for who signs many at once. */
+export async function signStatementInPool<K extends StatementKind>(
+  kind: K,
+  statement: Statements[K],
+  key: KeyObject,
+): Promise<string> {
+  return JSON.stringify(await signDsseInPool(payloadType(kind), toUtf8(JSON.stringify(statement)), key));
 }
 
 /** The statement, or null when none of `keys` signed these bytes for this purpose, or they say what we do not know. */

@@ -35,6 +35,7 @@ const log: LogState = {
 export function acceptanceOf(id: string, generation: number, change: Partial<Acceptance> = {}): Acceptance {
   return {
     id,
+    state: 'approved',
     generation,
     next: { generation: generation + 1, log, clock: 2n ** 60n, maxResetCount: 4 },
     verdict: {
@@ -179,12 +180,16 @@ export function registryContract(name: string, make: () => Promise<() => Promise
       expect((await device(registry, OTHER)).verdict).toBe(null);
     });
 
-    it.each(['pending', 'rejected', 'retired'] as const)('is not for a device that is %s', async (state) => {
-      const registry = await one();
-      await enter(registry, ID, 'pending');
-      await registry.setState(ID, ['pending'], state);
-      expect(await registry.accept([acceptanceOf(ID, 0)])).toEqual([false]);
-    });
+    it.each(['pending', 'rejected', 'retired', 'quarantined'] as const)(
+      'is not for who is %s by now',
+      async (state) => {
+        const registry = await one();
+        await enter(registry, ID, 'pending');
+        await registry.setState(ID, ['pending'], state);
+        expect(await registry.accept([acceptanceOf(ID, 0)])).toEqual([false]);
+        expect(await registry.accept([acceptanceOf(ID, 0, { state })])).toEqual([state === 'quarantined']);
+      },
+    );
 
     it('ends what could not be accepted before', async () => {
       const registry = await one();

@@ -1,0 +1,58 @@
+// The part of a controller that asks and judges, on any registry: what it sends to devices is counted and kept.
+import { systemClock } from '../../src/clock.ts';
+import { Challenger } from '../../src/controller/challenger.ts';
+import { Intake } from '../../src/controller/intake.ts';
+import { ReferenceKeeper } from '../../src/controller/reference-keeper.ts';
+import type { Registry } from '../../src/controller/registry.ts';
+import { Roster } from '../../src/controller/roster.ts';
+import { loadSettings } from '../../src/controller/settings.ts';
+import type { TestFleet } from '../support/fleet.ts';
+
+const quiet = { write: () => undefined };
+const noBell = (): void => {};
+
+export interface JudgeRoom {
+  readonly intake: Intake;
+  readonly roster: Roster;
+  /** A challenge for the device, as it stands now. */
+  readonly challenge: (id: string) => Promise<Buffer>;
+  /** Results sent so far: DSSE envelopes. */
+  readonly results: readonly Buffer[];
+}
+
+export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promise<JudgeRoom> {
+  const settings = loadSettings(fleet.controllerDir, Date.now());
+  const roster = new Roster(registry, settings.trust.resultKeys);
+  await roster.load();
+  const references = new ReferenceKeeper(settings, quiet, () => Date.now(), noBell);
+  let sent = Buffer.alloc(0);
+  const results: Buffer[] = [];
+  const challenger = new Challenger({
+    settings,
+    roster,
+    clock: systemClock,
+    bus: { connected: true, publish: async (_topic, payload) => Promise.resolve(void (sent = Buffer.from(payload))) },
+    terms: (profile) => references.terms(profile),
+    random: () => 0,
+  });
+  const intake = new Intake({
+    registry,
+    roster,
+    clock: systemClock,
+    log: quiet,
+    bus: { publish: async (_topic, payload) => Promise.resolve(void results.push(Buffer.from(payload))) },
+    keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey },
+    yardstick: (profile) => references.terms(profile),
+    accepted: () => undefined,
+    unexplained: async () => Promise.resolve(),
+    ahead: async () => Promise.resolve(),
+    failed: (error) => {
+      throw error;
+    },
+  });
+  const challenge = async (id: string): Promise<Buffer> => {
+    if (!(await challenger.ask(id))) throw new TypeError('this device is not one to be asked');
+    return sent;
+  };
+  return { intake, roster, challenge, results };
+}
