@@ -181,7 +181,7 @@ function digestFor(key: KeyObject, { scheme, hash }: TpmSignature): string | nul
 }
 
 /** True when `key` made `signature` over `attest`; false for anything else, key and scheme that do not fit included. */
-function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): boolean {
+export function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): boolean {
   const digest = digestFor(key, signature);
   if (digest === null) return false;
   try {
