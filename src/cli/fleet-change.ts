@@ -158,7 +158,7 @@ export async function revoke(name: string, options: RevokeOptions, command: Comm
       if (now.revoked.some((one) => one.id === id)) usage(`${id} is revoked already`);
       if (rolesOf(now, id).includes('result')) {
         outputOf(command).note(
-          'it signed what the controller knows of its devices: they have to enrol again once it is revoked (touchstone device replace)',
+          'endorsements that it signed count no more once it is revoked: start the controllers with another result key of the statement in force before, and they sign them anew; later only touchstone device approve endorses a device again',
         );
       }
       const issuedAt = Date.now();

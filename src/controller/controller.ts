@@ -10,6 +10,7 @@ import { Bell } from './bell.ts';
 import { Challenger } from './challenger.ts';
 import { CommandOffice } from './command-office.ts';
 import { ControlServer } from './control-server.ts';
+import { renewEndorsements } from './endorsement-renewal.ts';
 import { EnrolmentDesk } from './enrolment.ts';
 import { Intake } from './intake.ts';
 import type { Log } from '../log.ts';
@@ -141,6 +142,7 @@ export class Controller {
     const desk = new EnrolmentDesk({
       settings,
       references: () => this.#references.references,
+      trust: () => this.#references.trust,
       registry,
       bus,
       clock,
@@ -257,6 +259,7 @@ export class Controller {
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { settings, registry, bus, clock, log } = this.#parts;
     const stop = AbortSignal.any([signal, this.#broken.signal]);
+    await renewEndorsements({ registry, trust: this.#references.trust, resultKey: settings.resultKey, log });
     await this.#roster.load();
     await this.#office.look();
     await this.#restoration.open();

@@ -10,6 +10,7 @@ import { BusError, ConfigError, WireError } from '../errors.ts';
 import { decodeEnrolProof, decodeEnrolRequest, encodeEnrolCredential, encodeEnrolOutcome } from '../protocol/codec.ts';
 import type { Endorsement, EnrolOutcome, EnrolProof, EnrolRequest } from '../protocol/messages.ts';
 import { openStatement, signStatement } from '../protocol/statement.ts';
+import type { Trust } from '../release/root.ts';
 import { objectName } from '../tpm/wire/names.ts';
 import type { Finding } from '../rules/finding.ts';
 import { credentialFor, pinned, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
@@ -17,7 +18,7 @@ import type { Newcomer, Read } from './newcomer.ts';
 import type { AllowedEk, AllowList } from './allow-list.ts';
 import type { Log } from '../log.ts';
 import type { References } from './references.ts';
-import type { DeviceRow, Registry } from './registry.ts';
+import type { DeviceRow, Endorsed, Registry } from './registry.ts';
 import type { Settings } from './settings.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -32,6 +33,8 @@ const CERTIFICATE_MS = 2 * 365 * 86_400_000;
 export interface EnrolmentParts {
   readonly settings: Settings;
   readonly references: () => References;
+  /** Whose endorsements count now. */
+  readonly trust: () => Pick<Trust, 'resultKeys'>;
   readonly registry: Registry;
   readonly bus: Pick<Bus, 'publish'>;
   readonly clock: Clock;
@@ -140,12 +143,9 @@ export class EnrolmentDesk {
   /** The keys of the record that is known under this id: its endorsement's, or its pending request's. */
   async #isSame(known: DeviceRow, request: EnrolRequest): Promise<boolean> {
     if (known.endorsement !== null) {
-      const endorsement = openStatement(
-        'endorsement',
-        toUtf8(known.endorsement),
-        this.#parts.settings.trust.resultKeys,
-      );
-      return endorsement !== null && sameKeys(endorsement, request);
+      const endorsement = openStatement('endorsement', toUtf8(known.endorsement), this.#parts.trust().resultKeys);
+      if (endorsement !== null) return sameKeys(endorsement, request);
+      // The key that signed it was revoked: what the device proved then still says which keys it has.
     }
     const pending = await this.#parts.registry.enrolment(known.id);
     if (pending === null) return false;
@@ -262,19 +262,44 @@ export class EnrolmentDesk {
 
   /** Endorses a device that waits, or was rejected, and tells it. False when it is neither, or its request no longer stands. */
   async approve(device: string, approvedBy: string): Promise<boolean> {
-    const { registry, settings, clock, log, changed } = this.#parts;
+    const { registry, clock, log, changed } = this.#parts;
     const pending = await registry.enrolment(device);
     if (pending === null) return false;
     const request = decodeEnrolRequest(pending.request);
-    const read = this.#read(request);
-    if ('refused' in read) return false;
-    const endorsement = endorsementOf(read.newcomer, settings, approvedBy, clock.now());
-    const signed = signStatement('endorsement', endorsement, settings.resultKey);
-    if (!(await registry.setState(device, ['pending', 'rejected'], 'approved', signed))) return false;
+    const endorsed = this.#endorse(request, approvedBy);
+    if (endorsed === null || !(await registry.setState(device, ['pending', 'rejected'], 'approved', endorsed))) {
+      return false;
+    }
     await registry.addHistory({ device, at: clock.now(), kind: 'approved', text: `approved by ${approvedBy}` });
     log.write('info', 'approved', `device ${device} approved by ${approvedBy}`, { device });
     await changed(device);
     await this.#tell(this.#settle(device, sha256(pending.request), request));
+    return true;
+  }
+
+  /** Null when its request no longer stands. */
+  #endorse(request: EnrolRequest, approvedBy: string): Endorsed | null {
+    const { settings, clock } = this.#parts;
+    const read = this.#read(request);
+    if ('refused' in read) return null;
+    const endorsement = endorsementOf(read.newcomer, settings, approvedBy, clock.now());
+    return { envelope: signStatement('endorsement', endorsement, settings.resultKey), tier: endorsement.tier };
+  }
+
+  /**
+   * A device of the fleet whose endorsement no longer counts, because the key that signed it was revoked: judged and endorsed anew, by
+   * what it proved when it enrolled. False when its endorsement counts, or it has none, or its request no longer stands.
+   */
+  async endorseAgain(device: string, approvedBy: string): Promise<boolean> {
+    const { registry, clock, log, changed } = this.#parts;
+    const [row, proven] = [await registry.device(device), await registry.enrolment(device)];
+    if (row === null || row.endorsement === null || proven === null) return false;
+    if (openStatement('endorsement', toUtf8(row.endorsement), this.#parts.trust().resultKeys) !== null) return false;
+    const endorsed = this.#endorse(decodeEnrolRequest(proven.request), approvedBy);
+    if (endorsed === null || !(await registry.endorseAgain(device, row.endorsement, endorsed.envelope))) return false;
+    await registry.addHistory({ device, at: clock.now(), kind: 'approved', text: `endorsed again by ${approvedBy}` });
+    log.write('info', 'approved', `device ${device} endorsed again by ${approvedBy}`, { device });
+    await changed(device);
     return true;
   }
 

@@ -75,14 +75,17 @@ export class Operator {
     return only;
   }
 
-  /** Pending or rejected: endorsed. Quarantined: trusted again. */
+  /** Pending or rejected: endorsed. Quarantined: trusted again. Endorsed by a key that was revoked since: endorsed again. */
   async approve(name: string): Promise<DeviceRow> {
     const device = await this.find(name);
+    const { desk } = this.#parts;
+    const again = await desk.endorseAgain(device.id, 'operator');
     if (device.state === 'quarantined') {
       return this.#move(device, ['quarantined'], 'approved', 'no longer set aside');
     }
+    if (again) return this.find(device.id);
     if (device.state === 'approved') return refuse(`${device.id} is approved already`);
-    if (!(await this.#parts.desk.approve(device.id, 'operator'))) {
+    if (!(await desk.approve(device.id, 'operator'))) {
       return refuse(`${device.id} cannot be approved: it is ${device.state}, or its request no longer stands`);
     }
     return this.find(device.id);

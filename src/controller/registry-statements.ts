@@ -57,6 +57,7 @@ export interface Statements {
   readonly renewEnrolment: Query<[object], unknown>;
   readonly enrolment: Query<[string], EnrolmentSqlRow>;
   readonly setState: Query<[object], unknown>;
+  readonly endorseAgain: Query<[object], unknown>;
   readonly enrolAgain: Query<[object], unknown>;
   readonly countPending: Query<[], { n: number }>;
   readonly putCredential: Query<[Buffer, Buffer, Buffer, number], unknown>;
@@ -111,9 +112,11 @@ export function prepareStatements(db: Connection): Statements {
     ),
     enrolment: db.prepare('SELECT * FROM enrolment WHERE id = ?'),
     setState: db.prepare(
-      `UPDATE device SET state = @to, endorsement = coalesce(endorsement, @endorsement)
+      `UPDATE device SET state = @to, endorsement = coalesce(endorsement, @endorsement),
+         tier = CASE WHEN endorsement IS NULL THEN coalesce(@tier, tier) ELSE tier END
        WHERE id = @id AND state IN (SELECT value FROM json_each(@states))`,
     ),
+    endorseAgain: db.prepare('UPDATE device SET endorsement = @next WHERE id = @id AND endorsement = @before'),
     enrolAgain: db.prepare(
       `UPDATE device SET state = 'pending', profile = @profile, tier = @tier, endorsement = NULL, generation = generation + 1,
          log = NULL, clock = '0', max_reset = 0, verdict = NULL, envelope = NULL, session = NULL, last_seq = 0, slots = '[]',

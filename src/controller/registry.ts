@@ -115,6 +115,12 @@ export interface HistoryEntry {
   readonly text: string;
 }
 
+/** An endorsement (DSSE envelope, JSON), and what it says of the TPM. */
+export interface Endorsed {
+  readonly envelope: string;
+  readonly tier: Tier;
+}
+
 /** Errors of every method: StoreError. */
 export interface Registry extends AsyncDisposable {
   device(id: string): Promise<DeviceRow | null>;
@@ -131,7 +137,10 @@ export interface Registry extends AsyncDisposable {
   putCredential(credential: Credential, expired: number): Promise<void>;
   credential(request: Buffer): Promise<Credential | null>;
   dropCredential(request: Buffer): Promise<void>;
-  setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean>;
+  /** `endorsed` counts where there is no endorsement yet. */
+  setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsed?: Endorsed): Promise<boolean>;
+  /** Puts `next` in the place of the endorsement `before`, byte for byte; false when that is not the device's any more. */
+  endorseAgain(id: string, before: string, next: string): Promise<boolean>;
   setLabel(id: string, label: string | null): Promise<void>;
   seen(id: string, at: number, online: boolean): Promise<void>;
   /** All or nothing per acceptance, one transaction for all: true where generation and state still matched. */

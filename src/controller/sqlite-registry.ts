@@ -12,6 +12,7 @@ import type {
   Credential,
   DeviceRow,
   DeviceState,
+  Endorsed,
   HistoryEntry,
   PendingEnrolment,
   Registry,
@@ -127,11 +128,16 @@ class SqliteRegistry implements Registry {
     return this.#run(() => void this.#sql.dropCredential.run(request));
   }
 
-  setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsement?: string): Promise<boolean> {
+  setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsed?: Endorsed): Promise<boolean> {
     return this.#run(() => {
       const states = JSON.stringify(from);
-      return this.#sql.setState.run({ id, to, states, endorsement: endorsement ?? null }).changes === 1;
+      const { envelope = null, tier = null } = endorsed ?? {};
+      return this.#sql.setState.run({ id, to, states, endorsement: envelope, tier }).changes === 1;
     });
+  }
+
+  endorseAgain(id: string, before: string, next: string): Promise<boolean> {
+    return this.#run(() => this.#sql.endorseAgain.run({ id, before, next }).changes === 1);
   }
 
   setLabel(id: string, label: string | null): Promise<void> {

@@ -86,7 +86,7 @@ export interface ViewParts {
   readonly settings: Settings;
   readonly registry: Registry;
   readonly roster: Pick<Roster, 'get'>;
-  readonly references: Pick<ReferenceKeeper, 'terms'>;
+  readonly references: Pick<ReferenceKeeper, 'terms' | 'trust'>;
   readonly now: () => number;
 }
 
@@ -98,6 +98,14 @@ function findingView(finding: Finding): FindingView {
 
 function commandView({ id, createdAt, body, outcome }: CommandRow): CommandView {
   return { id, createdAt, body: JSON.parse(body), outcome: outcome === null ? null : JSON.parse(outcome) };
+}
+
+/** What stands in the way of every verdict; null when nothing does. */
+function todo({ id, endorsement, state, profile }: DeviceRow, { references, roster }: ViewParts): string | null {
+  if (references.terms(profile) === null) return `put the profile ${profile} into the controller's profiles`;
+  const isIn = state === 'approved' || state === 'quarantined';
+  if (!isIn || endorsement === null || roster.get(id)?.endorsement !== null) return null;
+  return 'the key that signed its endorsement is revoked: look at the device, then endorse it again (device approve)';
 }
 
 /** Errors: StoreError. */
@@ -112,7 +120,7 @@ export async function deviceView(device: DeviceRow, parts: ViewParts): Promise<D
     label,
     state,
     condition,
-    now: leaseForMs === null ? `put the profile ${profile} into the controller's profiles` : CONDITIONS[condition],
+    now: todo(device, parts) ?? CONDITIONS[condition],
     profile,
     tier,
     tpm: await tpmView(device, parts),
@@ -137,7 +145,7 @@ export async function deviceView(device: DeviceRow, parts: ViewParts): Promise<D
 
 /** Everything about one device. Errors: StoreError. */
 export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise<DeviceDetail> {
-  const { registry, settings } = parts;
+  const { registry, references } = parts;
   const [enrolment, commands, history] = await Promise.all([
     registry.enrolment(device.id),
     registry.commands(device.id),
@@ -150,7 +158,7 @@ export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise
     endorsement:
       device.endorsement === null
         ? null
-        : openStatement('endorsement', toUtf8(device.endorsement), settings.trust.resultKeys),
+        : openStatement('endorsement', toUtf8(device.endorsement), references.trust.resultKeys),
     enrolment:
       request === null
         ? null

@@ -72,7 +72,7 @@ async function make(fleet: TestFleet, count: number): Promise<World> {
     const enrolment = { id, request: Buffer.from('benchmark'), secretProven: true, findings: [] };
     await registry.addDevice({ id, label: null, profile, tier: 'hardware' }, enrolment);
     const signed = signStatement('endorsement', endorsement, settings.resultKey);
-    await registry.setState(id, ['pending'], 'approved', signed);
+    await registry.setState(id, ['pending'], 'approved', { envelope: signed, tier: 'hardware' });
     members.push({ device, generation: 0, epoch: null, seq: 0, client: null, ready: [], sent: '' });
   }
   for (const member of members) {

@@ -187,7 +187,7 @@ describe('fleet revoke', () => {
     expect((await quickly(['fleet', 'show', ...place()])).stdout).toContain('revoked: laptop stolen');
     const hard = ['--reason', 'x', ...place(), '--key', rootKey(1), '--out', at('r.json')];
     const result = await ask('fleet', 'revoke', root.results[0]?.id ?? '', ...hard);
-    expect(result.stderr).toContain('enrol again');
+    expect(result.stderr).toContain('count no more once it is revoked');
     const twice = ['fleet', 'revoke', id, '--reason', 'x', ...place(), '--key', rootKey(1), '--out', at('n.json')];
     expect((await quickly(twice)).stderr).toContain('revoked already');
   });

@@ -67,7 +67,8 @@ export async function enter(
 ): Promise<void> {
   const enrolment = { id, request: Buffer.from(`request of ${id}`), secretProven: true, findings: [] };
   await registry.addDevice({ id, label: null, profile: 'edge', tier: 'software' }, enrolment);
-  if (state === 'approved') await registry.setState(id, ['pending'], 'approved', `{"of":"${id}"}`);
+  if (state === 'approved')
+    await registry.setState(id, ['pending'], 'approved', { envelope: `{"of":"${id}"}`, tier: 'software' });
 }
 
 /** `open` opens the same registry again and again. */
@@ -113,9 +114,22 @@ export function registryContract(name: string, make: () => Promise<() => Promise
       const registry = await one();
       await enter(registry, ID, 'pending');
       expect(await registry.setState(ID, ['approved'], 'quarantined')).toBe(false);
-      expect(await registry.setState(ID, ['pending'], 'approved', 'first')).toBe(true);
-      expect(await registry.setState(ID, ['approved'], 'approved', 'second')).toBe(true);
-      expect(await device(registry)).toMatchObject({ state: 'approved', endorsement: 'first' });
+      expect(await registry.setState(ID, ['pending'], 'approved', { envelope: 'first', tier: 'pinned' })).toBe(true);
+      expect(await registry.setState(ID, ['approved'], 'approved', { envelope: 'second', tier: 'hardware' })).toBe(
+        true,
+      );
+      expect(await device(registry)).toMatchObject({ state: 'approved', endorsement: 'first', tier: 'pinned' });
+    });
+
+    it('is endorsed again only in the place of the endorsement that it has', async () => {
+      const registry = await one();
+      await enter(registry, ID, 'pending');
+      expect(await registry.endorseAgain(ID, '', 'next')).toBe(false);
+      await registry.setState(ID, ['pending'], 'approved', { envelope: 'first', tier: 'pinned' });
+      expect(await registry.endorseAgain(ID, 'other', 'next')).toBe(false);
+      expect(await registry.endorseAgain(ID, 'first', 'next')).toBe(true);
+      expect(await registry.endorseAgain(ID, 'first', 'third')).toBe(false);
+      expect(await device(registry)).toMatchObject({ state: 'approved', endorsement: 'next', tier: 'pinned' });
     });
 
     it('that was retired may enrol again, with nothing of its past but a higher generation', async () => {

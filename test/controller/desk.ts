@@ -48,11 +48,12 @@ export interface Desk {
   readonly sent: Buffer[];
 }
 
-/** `change`: methods of the registry to be replaced; `shared`: the registry of another desk. */
+/** `change`: methods of the registry to be replaced; `shared`: the registry of another desk; `trust`: the root of now. */
 export async function openDesk(
   { settings, references }: Office,
   change: Partial<Registry> = {},
   shared?: Registry,
+  trust: () => Settings['trust'] = () => settings.trust,
 ): Promise<Desk> {
   const stateDir = await mkdtemp(join(tmpdir(), 'desk-'));
   const file = openSqliteRegistry(join(stateDir, 'registry.sqlite'));
@@ -74,6 +75,7 @@ export async function openDesk(
   const desk = new EnrolmentDesk({
     settings,
     references: () => references,
+    trust,
     registry,
     tokens,
     allowed,

@@ -140,6 +140,12 @@ export class SoftDevice {
     this.reports.push({ session: this.session, n: this.reports.length + 1, at: Date.now(), ...report });
   }
 
+  /** Name of its endorsement key, hex. */
+  async ekName(): Promise<string> {
+    const { ekPublic } = await this.tpm.identity();
+    return objectName(decode(TpmtPublic, ekPublic)).toString('hex');
+  }
+
   /** Its disk is new: another key for the broker, and so another request by the same TPM. */
   loseDisk(): void {
     this.#tls = generateKey('p256').privateKey;
