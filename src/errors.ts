@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   DISK_FULL: 'there is not enough free space; the message says how much is needed and where',
   MEASURE_FAILED: 'a file could not be measured; the message names it',
   USAGE: 'the command was called with arguments it cannot use; see --help',
+  AGENT_UNAVAILABLE: 'no agent runs on this state directory, or it is another user’s; start it with: touchstone agent',
   CONTROL_UNAVAILABLE: 'the controller is not running on this state directory; start it with: touchstone controller',
   CONTROL_REFUSED: 'the controller refused the request; the message says why',
 } as const;

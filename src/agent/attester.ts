@@ -12,9 +12,11 @@ import type { Outcome } from './command-runner.ts';
 import { makeEvidence } from './evidence-maker.ts';
 import type { MadeEvidence } from './evidence-maker.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import type { ResultJudgement } from './lease-keeper.ts';
 import { lastSlotEvents } from './log-reader.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { KnownSlot } from './slot-keeper.ts';
+import type { TrialStage } from './slot-policy.ts';
 import { slotWords } from './slot-words.ts';
 import { StatusWriter } from './status-writer.ts';
 import { TrialKeeper } from './trial-keeper.ts';
@@ -235,17 +237,17 @@ export class Attester {
     return made;
   }
 
-  /** True when the result changed the lease. */
-  async takeResult(bytes: Uint8Array): Promise<boolean> {
+  /** Takes what the controller said of evidence of this device, as far as it still counts. */
+  async takeResult(bytes: Uint8Array): Promise<ResultJudgement> {
     const { authentic, log } = this.#parts;
     const result = authentic.result(bytes);
     if (result === null) {
       log.write('warning', 'result-ignored', 'result ignored: no result key of the fleet signed it');
-      return false;
+      return { taken: false, why: 'no result key of the fleet signed it' };
     }
     const before = this.#leases.verdict;
     const judgement = await this.#leases.take(result);
-    if (!judgement.taken || !judgement.lease) return false;
+    if (!judgement.taken || !judgement.lease) return judgement;
     if (before !== result.status) {
       log.write(
         result.status === 'affirming' || result.status === 'warning' ? 'info' : 'error',
@@ -260,7 +262,23 @@ export class Attester {
     await this.#keepTime();
     await this.#trials.heard(result, judgement.sent);
     await this.refresh();
-    return true;
+    return judgement;
+  }
+
+  /** What carries out wishes, also those that do not come over the broker. */
+  get commands(): CommandRunner {
+    return this.#runner;
+  }
+
+  /** Status of the newest result taken in this session. */
+  get verdict(): string | null {
+    return this.#leases.verdict;
+  }
+
+  /** How the gate has the slot, and what its trial waits for. */
+  async standing(slot: string): Promise<{ readonly row: SlotRow; readonly stage: TrialStage | null }> {
+    const { row } = await this.#parts.gate.standing(slot);
+    return { row, stage: this.#trials.stage(slot) };
   }
 
   /** True when the controller should hear of it. */

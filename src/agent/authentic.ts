@@ -1,13 +1,14 @@
 // What the controller says to a device counts only when a key that the fleet root named has signed it.
 import type { KeyObject } from 'node:crypto';
 import { toUtf8 } from '../bytes/text.ts';
-import type { Command, Endorsement, ResultStatement } from '../protocol/messages.ts';
+import type { Command, Endorsement, Instruction, ResultStatement } from '../protocol/messages.ts';
 import { openStatement } from '../protocol/statement.ts';
 
 /** Each: the statement, or null when no key of the root's table signed these bytes for that purpose. */
 export interface Authentic {
   result(bytes: Uint8Array): ResultStatement | null;
   command(bytes: Uint8Array): Command | null;
+  instruction(bytes: Uint8Array): Instruction | null;
   endorsement(json: string): Endorsement | null;
 }
 
@@ -21,6 +22,7 @@ export function authenticBy(
   return {
     result: (bytes) => openStatement('result', bytes, keys().resultKeys),
     command: (bytes) => openStatement('command', bytes, keys().operatorKeys),
+    instruction: (bytes) => openStatement('instruction', bytes, keys().operatorKeys),
     endorsement: (json) => openStatement('endorsement', toUtf8(json), keys().resultKeys),
   };
 }

@@ -15,6 +15,18 @@ export interface ChallengeFor {
   readonly eventPcr: number;
 }
 
+/** What a sealed challenge asks of this device; null when it is for another, asks for what is not quoted here, or is none. */
+export function readOwnChallenge(sealed: Uint8Array, { fleetId, deviceId, eventPcr }: ChallengeFor): Challenge | null {
+  try {
+    const challenge = readChallenge(sealed);
+    const ours = Buffer.from(challenge.fleetId).equals(fleetId) && challenge.deviceId === deviceId;
+    return ours && challenge.bank === 'sha256' && challenge.pcrs.includes(eventPcr) ? challenge : null;
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
 export class ChallengeBox {
   readonly #owner: ChallengeFor;
   #held: HeldChallenge | null = null;
@@ -25,7 +37,7 @@ export class ChallengeBox {
 
   /** Keeps `sealed` if it is for this device and newer than the one held. The MAC can't be checked here: only its maker can. */
   offer(sealed: Buffer): boolean {
-    const challenge = this.#read(sealed);
+    const challenge = readOwnChallenge(sealed, this.#owner);
     if (challenge === null) return false;
     const held = this.#held?.challenge;
     const older =
@@ -44,17 +56,5 @@ export class ChallengeBox {
     const held = this.#held;
     this.#held = null;
     return held;
-  }
-
-  #read(sealed: Buffer): Challenge | null {
-    const { fleetId, deviceId, eventPcr } = this.#owner;
-    try {
-      const challenge = readChallenge(sealed);
-      const ours = Buffer.from(challenge.fleetId).equals(fleetId) && challenge.deviceId === deviceId;
-      return ours && challenge.bank === 'sha256' && challenge.pcrs.includes(eventPcr) ? challenge : null;
-    } catch (error) {
-      if (error instanceof WireError) return null;
-      throw error;
-    }
   }
 }

@@ -68,7 +68,7 @@ function reportText(text: string): string {
 }
 
 /** The outcome of an operation that failed. A missing TPM or journal ends the agent instead: nothing it says then can be kept. */
-function failureOutcome(error: unknown): Outcome {
+export function failureOutcome(error: unknown): Outcome {
   const final = !(error instanceof TouchstoneError) || /^(?:TPM|STORE)_/.test(error.code);
   if (final) throw error;
   return { kind: 'command', rule: 'failed', detail: `${error.code}: ${error.message}` };
@@ -112,8 +112,7 @@ export class CommandRunner {
   async run(command: Command): Promise<boolean> {
     const { journal, desk, log } = this.#parts;
     const reports = await journal.reports();
-    const taken = reports.length + this.#awaited.size;
-    const judgement = desk.judge(command, reports, taken >= MAX_REPORTS - SPARE_REPORTS);
+    const judgement = desk.judge(command, reports, this.#isFull(reports));
     if (!judgement.take) {
       if (!judgement.silent) log.write('warning', 'command-ignored', `command ignored: ${judgement.why}`);
       return false;
@@ -130,7 +129,32 @@ export class CommandRunner {
     return true;
   }
 
-  async #begin(id: string, body: CommandBody): Promise<void> {
+  #isFull(reports: readonly Report[]): boolean {
+    return reports.length + this.#awaited.size >= MAX_REPORTS - SPARE_REPORTS;
+  }
+
+  /** No place for one more outcome. */
+  async full(): Promise<boolean> {
+    return this.#isFull(await this.#parts.journal.reports());
+  }
+
+  /** A wish that was carried here is about to be taken: an older one for its slot, whose release is still on its way, is not wanted any more. */
+  overtake(body: Install): void {
+    this.#awaited.supersede(body);
+  }
+
+  /** Carries out a wish that was carried here, was judged and lies where it says. Its end is reported. */
+  async carried(id: string, body: Install): Promise<Outcome> {
+    return this.#begin(id, body);
+  }
+
+  /** Reports the end of a wish that was carried here and was not begun. */
+  async refused(id: string, slot: string, outcome: Outcome): Promise<Outcome> {
+    await this.#end(id, slot, outcome);
+    return outcome;
+  }
+
+  async #begin(id: string, body: CommandBody): Promise<Outcome> {
     const { journal, log } = this.#parts;
     const slot = body.kind === 'install' ? body.slot : null;
     await journal.setStarted({ id, slot });
@@ -138,6 +162,7 @@ export class CommandRunner {
     const outcome = await this.#carryOut(body);
     await this.#end(id, slot, outcome);
     await journal.setStarted(null);
+    return outcome;
   }
 
   async #end(id: string, slot: string | null, outcome: Outcome): Promise<void> {

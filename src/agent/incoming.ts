@@ -1,4 +1,4 @@
-// Fetches releases from web servers beside everything else the agent does, one at a time.
+// Brings releases in beside everything else the agent does, one at a time: from web servers, or out of a bundle.
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -67,19 +67,43 @@ export class Incoming implements Arrivals, AsyncDisposable {
   }
 
   async bring(body: Install, signal: AbortSignal, arrived: (outcome: Outcome | null) => Promise<void>): Promise<void> {
+    await this.#inTurn(body.release, signal, async (both) => {
+      await arrived(await this.#fetch(body, both));
+    });
+  }
+
+  /** When its turn comes, has `work` fill the empty folder of `release`, and do with it what is to be done before the next one. */
+  async unpack<T>(release: string, signal: AbortSignal, work: (folder: string) => Promise<T>): Promise<T> {
+    return this.#inTurn(release, signal, async () => {
+      const folder = await this.#folderOf(release);
+      // What was fetched of it may be of other bytes.
+      await removeTree(folder);
+      await mkdir(folder, { mode: 0o700 });
+      return work(folder);
+    });
+  }
+
+  async #inTurn<T>(release: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const before = this.#turn;
     const turn = Promise.withResolvers<void>();
     this.#turn = turn.promise;
-    this.#wanted.push(body.release);
+    this.#wanted.push(release);
     try {
       await before;
       const both = AbortSignal.any([signal, this.#stop.signal]);
       both.throwIfAborted();
-      await arrived(await this.#fetch(body, both));
+      return await work(both);
     } finally {
-      this.#wanted.splice(this.#wanted.indexOf(body.release), 1);
+      this.#wanted.splice(this.#wanted.indexOf(release), 1);
       turn.resolve();
     }
+  }
+
+  async #folderOf(release: string): Promise<string> {
+    await this.#clear();
+    const folder = incomingFolder(this.#parts.stateDir, release);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return folder;
   }
 
   async #authorities(): Promise<string | null> {
@@ -100,12 +124,10 @@ export class Incoming implements Arrivals, AsyncDisposable {
   }
 
   async #fetch(body: Install, signal: AbortSignal): Promise<Outcome | null> {
-    const { stateDir, clock, log, env } = this.#parts;
+    const { clock, log, env } = this.#parts;
     const { slot, release, source } = body;
     if (source === null) throw new TypeError('nothing to fetch');
-    await this.#clear();
-    const folder = incomingFolder(stateDir, release);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const folder = await this.#folderOf(release);
     using web = new Web({ clock, limits: this.#limits, ca: await this.#authorities(), env });
     let refusal: Outcome | null = null;
     const words = `release ${release.slice(0, 12)} for slot ${slot}`;

@@ -31,3 +31,20 @@ export class Mailbox {
     await this.#last;
   }
 }
+
+/**
+ * For who waits for what comes of `work`: `soon` has it done when nothing else is being done. What it throws is told to both. Never
+ * resolves when the mailbox is closed before.
+ */
+export async function inTurn<T>(soon: (work: () => Promise<void>) => void, work: () => Promise<T>): Promise<T> {
+  const done = Promise.withResolvers<T>();
+  soon(async () => {
+    try {
+      done.resolve(await work());
+    } catch (error) {
+      done.reject(error);
+      throw error;
+    }
+  });
+  return done.promise;
+}

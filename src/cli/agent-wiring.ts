@@ -6,6 +6,7 @@ import { fileLeases } from '../../native/libc.ts';
 import { Agent } from '../agent/agent.ts';
 import { Attester } from '../agent/attester.ts';
 import { authenticBy } from '../agent/authentic.ts';
+import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
 import { deviceTime } from '../agent/device-time.ts';
 import { checkHealth } from '../agent/health-check.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
@@ -244,8 +245,14 @@ export async function runAgent(run: AgentRun): Promise<void> {
     token: run.tokenFile === undefined ? null : (await fileOf(run.tokenFile)).toString().trim(),
     makeTlsKey,
   });
+  const owner = { fleetId, deviceId: device, eventPcr: profile.profile.tpm.eventPcr };
+  const takeRoot = async (bytes: Buffer): Promise<boolean> => {
+    const changed = await root.take(bytes);
+    if (changed) gate.useTrust(root.trust);
+    return changed;
+  };
   const agent: Agent = new Agent({
-    owner: { fleetId, deviceId: device, eventPcr: profile.profile.tpm.eventPcr },
+    owner,
     attester,
     clock: systemClock,
     log,
@@ -258,13 +265,38 @@ export async function runAgent(run: AgentRun): Promise<void> {
       request: await folder.request(),
       isOurs: (endorsement) => authentic.endorsement(endorsement)?.deviceId === device,
     }),
-    takeRoot: async (bytes) => {
-      const changed = await root.take(bytes);
-      if (changed) gate.useTrust(root.trust);
-      return changed;
-    },
+    takeRoot,
     connect: async (papers, will) => connect(fleetFile, device, papers, will),
     watch: (changed) => watchSlots({ profile: profile.profile, stateDir: run.state, changed }),
   });
+  await using _bundles = await BundleSocket.open(
+    join(run.state, BUNDLE_SOCKET),
+    async (...asked) => {
+      // Rarely needed: not loaded before.
+      const { serveBundles } = await import('../agent/bundle-room.ts');
+      return serveBundles({
+        owner,
+        slots: profile.profile.slots,
+        attester,
+        authentic,
+        incoming,
+        journal,
+        clock: systemClock,
+        log,
+        maxBytes: profile.profile.transfer?.maxBytes ?? null,
+        now,
+        soon: (work) => {
+          agent.soon(work);
+        },
+        judge: async (body, files) => gate.judgeFiles(body, files),
+        takeRoot,
+      })(...asked);
+    },
+    (error) => {
+      agent.soon(async () => {
+        throw error;
+      });
+    },
+  );
   await agent.run(run.signal);
 }

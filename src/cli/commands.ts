@@ -100,6 +100,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./upgrade.ts')).upgradeCommand(),
   },
   {
+    name: 'bundle',
+    group: 'The fleet:',
+    summary: 'upgrade a device that has no network, with files that are carried there and back',
+    load: async () => (await import('./bundle.ts')).bundleCommand(),
+  },
+  {
     name: 'explain',
     group: 'Finding out:',
     summary: 'explain a rule that a finding names',

@@ -36,7 +36,8 @@ async function read(state: string, name: string): Promise<Buffer> {
   });
 }
 
-async function trustOf(state: string): Promise<Trust> {
+/** What the root says to the controller of this state directory. Errors: ConfigError. */
+export async function trustOf(state: string): Promise<Trust> {
   const [fleet, root] = await Promise.all([read(state, STATE_FILES.fleet), read(state, STATE_FILES.root)]);
   return loadTrust(fleet, root, Date.now(), 0);
 }

@@ -5,6 +5,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { BusError } from '../errors.ts';
 import { sealChallenge } from '../protocol/challenge.ts';
+import type { Challenge } from '../protocol/messages.ts';
 import type { ProfileTerms } from './reference-keeper.ts';
 import type { Known, Roster } from './roster.ts';
 import type { Settings } from './settings.ts';
@@ -68,18 +69,30 @@ export class Challenger {
    * Errors: BusError, StoreError.
    */
   async ask(id: string): Promise<boolean> {
-    const { roster, bus, terms } = this.#parts;
-    const known = await roster.refresh(id);
-    if (known === null || known.endorsement === null) return false;
-    if (known.state !== 'approved' && known.state !== 'quarantined') return false;
-    const of = terms(known.profile);
-    if (of === null) return false;
-    this.#rest(id, of.attestEveryMs);
-    await bus.publish(downTopic(id, 'challenge'), this.#seal(known, of));
+    const asked = await this.#fresh(id);
+    if (asked === null) return false;
+    this.#rest(id, asked.of.attestEveryMs);
+    await this.#parts.bus.publish(downTopic(id, 'challenge'), this.#seal(asked.known, asked.of));
     return true;
   }
 
-  #seal(known: Known, { pcrs, policy }: ProfileTerms): Buffer {
+  /** A challenge that is carried to the device by hand, good for `validFor` ms; null when it is not one to be asked. Errors: StoreError. */
+  async toCarry(id: string, validFor: number): Promise<Buffer | null> {
+    const asked = await this.#fresh(id);
+    return asked === null ? null : this.#seal(asked.known, asked.of, { validFor });
+  }
+
+  /** The device as the registry has it now; null when it is not one to be asked, or its profile is not known here. */
+  async #fresh(id: string): Promise<{ readonly known: Known; readonly of: ProfileTerms } | null> {
+    const { roster, terms } = this.#parts;
+    const known = await roster.refresh(id);
+    if (known === null || known.endorsement === null) return null;
+    if (known.state !== 'approved' && known.state !== 'quarantined') return null;
+    const of = terms(known.profile);
+    return of === null ? null : { known, of };
+  }
+
+  #seal(known: Known, { pcrs, policy }: ProfileTerms, life: Pick<Challenge, 'validFor'> = {}): Buffer {
     const { settings, clock } = this.#parts;
     const { kid, key } = settings.challenge;
     const base = this.#whole.has(known.id) ? null : known.row.log;
@@ -97,6 +110,7 @@ export class Challenger {
         afterSeq: base?.seq ?? 0,
         policyDigest: policy.digest,
         kid,
+        ...life,
       },
       key,
     );

@@ -1,7 +1,10 @@
 // The requests that the control interface takes, each with the shape of its body and what is answered.
 import { parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
+import { fromBase64 } from '../bytes/text.ts';
+import { MAX_VALID_FOR_MS } from '../protocol/messages.ts';
 import { allowedEksShape } from './allow-list.ts';
+import type { BundleOffice } from './bundle-office.ts';
 import type { Operator } from './operator.ts';
 import type { DeviceRow } from './registry.ts';
 import { deviceDetail, deviceView } from './views.ts';
@@ -9,6 +12,7 @@ import type { DeviceDetail, ViewParts } from './views.ts';
 
 export interface RouteParts {
   readonly operator: Operator;
+  readonly bundles: BundleOffice;
   readonly views: ViewParts;
   readonly health: () => Promise<unknown>;
 }
@@ -30,6 +34,7 @@ async function shown({ views }: RouteParts, row: DeviceRow): Promise<{ device: D
 /** Shorter than an id, so that no label can pass for one. */
 const LABEL_MAX = 31;
 const MAX_DEVICES = 1000;
+const MAX_BASE64 = 400 * 1024;
 
 /** An id, a label, or the beginning of an id. */
 const device = text(64);
@@ -84,6 +89,23 @@ const ROUTES: Readonly<Record<string, Route>> = {
     }),
     async ({ operator }, { devices, ...wish }) => ({ upgrades: await operator.upgrade(devices, wish) }),
   ),
+  bundle: route(
+    v.strictObject({
+      device,
+      release: text(64),
+      slot: v.nullable(text(64)),
+      validForMs: v.pipe(uint(MAX_VALID_FOR_MS), v.minValue(1)),
+    }),
+    async ({ bundles }, wish) => bundles.make(wish.device, wish),
+  ),
+  'receipt-log': route(v.strictObject({ device, part: text(MAX_BASE64) }), async ({ bundles }, request) => {
+    await bundles.takeLogPart(request.device, fromBase64(request.part));
+    return {};
+  }),
+  receipt: route(v.strictObject({ evidence: text(MAX_BASE64) }), async (parts, request) => {
+    const { id, ...heard } = await parts.bundles.accept(fromBase64(request.evidence));
+    return { ...heard, ...(await shown(parts, await parts.operator.find(id))) };
+  }),
 };
 
 /** Null when there is no such action. */

@@ -11,8 +11,8 @@ import { routeOf } from './control-routes.ts';
 import type { RouteParts } from './control-routes.ts';
 import { deviceDetail } from './views.ts';
 
-/** Longest request. */
-const MAX_BODY = 256 * 1024;
+/** Longest request: an evidence message in base64. */
+const MAX_BODY = 512 * 1024;
 /** People and scripts that follow at once. */
 const MAX_FOLLOWERS = 64;
 const MAX_FOLLOWED = 1000;

@@ -7,6 +7,7 @@ import type { Trust } from '../release/root.ts';
 import type { Appraisal, ReferenceRelease } from '../verifier/types.ts';
 import { openAllowList } from './allow-list.ts';
 import { Bell } from './bell.ts';
+import { BundleOffice } from './bundle-office.ts';
 import { Challenger } from './challenger.ts';
 import { CommandOffice } from './command-office.ts';
 import { ControlServer } from './control-server.ts';
@@ -79,6 +80,7 @@ export class Controller {
   readonly #intake: Intake;
   readonly #postRoom: PostRoom;
   readonly #operator: Operator;
+  readonly #bundles: BundleOffice;
   readonly #restoration: Restoration;
   readonly #bell = new Bell();
   readonly #broken = new AbortController();
@@ -180,10 +182,24 @@ export class Controller {
       log,
       bell: this.#bell,
     });
+    this.#bundles = new BundleOffice({
+      settings,
+      registry,
+      operator: this.#operator,
+      challenger: this.#challenger,
+      intake: this.#intake,
+      root: () => this.#rootOffice.file(),
+      clock,
+      log,
+    });
   }
 
   get operator(): Operator {
     return this.#operator;
+  }
+
+  get bundles(): BundleOffice {
+    return this.#bundles;
   }
 
   /** Reads profiles, releases and the root statement again. */
@@ -267,6 +283,7 @@ export class Controller {
     this.#references.watch();
     await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
       operator: this.#operator,
+      bundles: this.#bundles,
       views: { settings, registry, roster: this.#roster, references: this.#references, now: () => clock.now() },
       bell: this.#bell,
       health: async () => this.health(),

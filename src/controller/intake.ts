@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { WireError } from '../errors.ts';
 import { decodeEvidence } from '../protocol/codec.ts';
 import type { LogPart } from '../protocol/messages.ts';
+import type { Finding } from '../rules/finding.ts';
 import type { Appraisal } from '../verifier/types.ts';
 import { acceptance, afterAcceptance, judge } from './judging.ts';
 import type { JudgingKeys, Yardstick } from './judging.ts';
@@ -56,7 +57,16 @@ export interface IntakeCounts {
   dropped: number;
 }
 
+/** What became of one message. Not accepted: the rules that were broken, or `why` it was not even judged. */
+export type Heard =
+  | { readonly accepted: true; readonly taken: Acceptance }
+  | { readonly accepted: false; readonly why: string; readonly findings: readonly Finding[] };
+
+/** Hears what became of a message; who sends over the broker hears it by the result. */
+type Hear = (heard: Heard) => void;
+
 interface Held {
+  readonly hear: Hear;
   readonly id: string;
   readonly bytes: Buffer;
   /** The log that came before the evidence, in parts; null when the evidence carries its log, or is no evidence. */
@@ -65,6 +75,7 @@ interface Held {
 
 /** To be accepted, or not: then null. */
 interface Judged {
+  readonly hear: Hear;
   readonly known: Known;
   readonly taken: Acceptance;
 }
@@ -102,18 +113,18 @@ export class Intake {
   }
 
   /** Takes one evidence message of device `id`; settled later, in a batch with others. */
-  take(id: string, bytes: Buffer): void {
+  take(id: string, bytes: Buffer, hear: Hear = () => undefined): void {
     this.counts.received += 1;
     const part = logPartOf(bytes);
     if (part === null) {
-      this.#queue({ id, bytes, log: null });
+      this.#queue({ id, bytes, hear, log: null });
       return;
     }
     if (this.#gathering.has(id) || this.#gathering.size >= MAX_GATHERING) {
-      this.counts.dropped += 1;
+      this.#drop(hear);
       return;
     }
-    const gathering = this.#gather(id, bytes, part)
+    const gathering = this.#gather({ id, bytes, hear }, part)
       .catch((error: unknown) => {
         this.#parts.failed(error);
       })
@@ -122,23 +133,28 @@ export class Intake {
   }
 
   /** Beside the queue: who waits for his parts keeps nobody else waiting. */
-  async #gather(id: string, bytes: Buffer, part: SentBefore): Promise<void> {
+  async #gather(message: Omit<Held, 'log'>, part: SentBefore): Promise<void> {
     const { registry, clock } = this.#parts;
     for (let tries = 0; tries < PART_TRIES; tries++) {
       if (tries > 0) await clock.sleep(PART_WAIT_MS);
-      const log = await registry.takeLogParts(id, Buffer.from(part.digest), part.parts);
+      const log = await registry.takeLogParts(message.id, Buffer.from(part.digest), part.parts);
       if (log !== null) {
-        this.#queue({ id, bytes, log });
+        this.#queue({ ...message, log });
         return;
       }
     }
-    this.#refuse('log-parts');
+    this.#refuse('log-parts', message.hear);
+  }
+
+  #drop(hear: Hear): void {
+    this.counts.dropped += 1;
+    hear({ accepted: false, why: 'dropped', findings: [] });
   }
 
   #queue(held: Held): void {
     const line = this.#lines.get(held.id);
     if (this.#held >= MAX_HELD || (line?.length ?? 0) >= MAX_HELD_OF_ONE) {
-      this.counts.dropped += 1;
+      this.#drop(held.hear);
       return;
     }
     this.#held += 1;
@@ -216,10 +232,12 @@ export class Intake {
     const { registry, roster } = this.#parts;
     try {
       const won = await registry.accept(batch.map(({ taken }) => taken));
-      for (const [i, { known, taken }] of batch.entries()) {
+      for (const [i, { known, taken, hear }] of batch.entries()) {
         // Another controller was quicker, or an operator took the device out or set it aside: no verdict.
-        if (won[i] === true) this.#answer(roster.update(roster.get(known.id) ?? known, afterAcceptance(taken)), taken);
-        else this.#refuse('superseded');
+        if (won[i] === true) {
+          this.#answer(roster.update(roster.get(known.id) ?? known, afterAcceptance(taken)), taken);
+          hear({ accepted: true, taken });
+        } else this.#refuse('superseded', hear);
       }
       for (const [i, { known }] of batch.entries()) if (won[i] !== true) await roster.refresh(known.id);
     } finally {
@@ -228,8 +246,9 @@ export class Intake {
     }
   }
 
-  #refuse(rule: string): void {
+  #refuse(rule: string, hear: Hear, findings: readonly Finding[] = []): void {
     this.counts.refused.set(rule, (this.counts.refused.get(rule) ?? 0) + 1);
+    hear({ accepted: false, why: rule, findings });
   }
 
   #answer(known: Known, taken: Acceptance): void {
@@ -244,27 +263,29 @@ export class Intake {
     accepted(known);
   }
 
-  async #judge({ id, bytes, log }: Held): Promise<Judged | null> {
+  async #judge({ id, bytes, log, hear }: Held): Promise<Judged | null> {
     const { roster, yardstick, unexplained, clock, keys } = this.#parts;
     let known = roster.get(id);
     for (let tries = 0; known !== null; tries++) {
       const by = yardstick(known.profile);
-      if (known.endorsement === null || by === null) return null;
+      if (known.endorsement === null || by === null) break;
       const now = clock.now();
       const appraisal = await judge(known, by, bytes, log, now);
-      if (appraisal.accepted) return { known, taken: await acceptance(known, appraisal, by, bytes, keys, now) };
+      if (appraisal.accepted) return { hear, known, taken: await acceptance(known, appraisal, by, bytes, keys, now) };
       const [first] = appraisal.findings;
       // Not the generation we remember: it may be the one that another controller left behind.
       if (tries === 0 && appraisal.findings.length === 1 && first?.rule === 'superseded') {
         known = await roster.refresh(id);
         continue;
       }
-      this.#refuse(first?.rule ?? 'evidence-malformed');
+      this.#refuse(first?.rule ?? 'evidence-malformed', hear, appraisal.findings);
       const ours = appraisal.challenge !== null && appraisal.findings.every(({ rule }) => OVERTAKEN.has(rule));
       if (ours && (appraisal.challenge?.generation ?? 0) > known.row.generation) await this.#parts.ahead(known);
       if (appraisal.authentic) await unexplained(known, appraisal);
       return null;
     }
+    // Not one that is judged: never let in, or its profile is not known here.
+    hear({ accepted: false, why: 'unknown', findings: [] });
     return null;
   }
 }

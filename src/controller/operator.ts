@@ -37,6 +37,14 @@ export interface UpgradeWish {
   readonly source: string | null;
 }
 
+/** Which release goes where. */
+export interface UpgradePlan {
+  readonly release: ReferenceRelease;
+  /** The controller's own copy. */
+  readonly folder: string | null;
+  readonly slots: readonly { readonly device: DeviceRow; readonly slot: string }[];
+}
+
 export interface GivenUpgrade {
   readonly device: string;
   readonly command: string;
@@ -244,23 +252,29 @@ export class Operator {
     return only.name;
   }
 
-  /** Gives each device the command to install a published release. All names and the release are checked before the first is given. */
-  async upgrade(names: readonly string[], wish: UpgradeWish): Promise<GivenUpgrade[]> {
-    const { office, roster, references } = this.#parts;
+  /** The published release that is meant, and for each device the slot that it goes into. Changes nothing. */
+  async plan(names: readonly string[], wish: Pick<UpgradeWish, 'release' | 'slot'>): Promise<UpgradePlan> {
     const release = this.#release(wish.release);
-    const source = wish.source ?? references.references.folders.get(release.id) ?? null;
-    if (source !== null && !isAbsolute(source) && !/^https?:\/\//.test(source)) {
-      return refuse(`${source} is neither an absolute path nor an http(s) URL`);
-    }
-    const plan: { device: DeviceRow; slot: string }[] = [];
+    const slots: { device: DeviceRow; slot: string }[] = [];
     for (const name of new Set(names)) {
       const device = await this.find(name);
       if (device.state !== 'approved')
         return refuse(`${device.id} is ${device.state}: only approved devices are upgraded`);
-      plan.push({ device, slot: this.#slotFor(device, release, wish.slot) });
+      slots.push({ device, slot: this.#slotFor(device, release, wish.slot) });
     }
+    return { release, folder: this.#parts.references.references.folders.get(release.id) ?? null, slots };
+  }
+
+  /** Gives each device the command to install a published release. All names and the release are checked before the first is given. */
+  async upgrade(names: readonly string[], wish: UpgradeWish): Promise<GivenUpgrade[]> {
+    const { office, roster } = this.#parts;
+    if (wish.source !== null && !isAbsolute(wish.source) && !/^https?:\/\//.test(wish.source)) {
+      return refuse(`${wish.source} is neither an absolute path nor an http(s) URL`);
+    }
+    const { release, folder, slots } = await this.plan(names, wish);
+    const source = wish.source ?? folder;
     const given: GivenUpgrade[] = [];
-    for (const { device, slot } of plan) {
+    for (const { device, slot } of slots) {
       const known = await roster.refresh(device.id);
       if (known === null) continue;
       const command = await office.give(known, { kind: 'install', slot, release: release.id, source });

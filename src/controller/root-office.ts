@@ -17,7 +17,7 @@ export class RootOffice {
   }
 
   /** All that a device needs to go from what ships in its firmware to the newest. */
-  #file(): Buffer {
+  file(): Buffer {
     const of = this.#trust();
     if (this.#made?.of !== of) this.#made = { of, file: encodeRootFile(of.links.map((link) => link.envelope)) };
     return this.#made.file;
@@ -25,7 +25,7 @@ export class RootOffice {
 
   /** Errors: BusError. */
   async send(device: string): Promise<void> {
-    await this.#bus.publish(downTopic(device, 'root'), this.#file());
+    await this.#bus.publish(downTopic(device, 'root'), this.file());
   }
 
   /** Sends it to a device whose evidence was just accepted, when that said something older. Errors: BusError. */

@@ -1,19 +1,22 @@
 // Every rule of the product in one catalogue: what `touchstone explain RULE` prints and findings refer to.
+import { BUNDLE_RULES } from './bundle-rules.ts';
 import { ENROLMENT_RULES } from './enrolment-rules.ts';
 import { EVIDENCE_RULES } from './evidence-rules.ts';
 import { OUTCOME_RULES } from './outcome-rules.ts';
 import { RELEASE_RULES } from './release-rules.ts';
+import type { BundleRuleId } from './bundle-rules.ts';
 import type { EnrolmentRuleId } from './enrolment-rules.ts';
 import type { EvidenceRuleId } from './evidence-rules.ts';
 import type { OutcomeRuleId } from './outcome-rules.ts';
 import type { ReleaseRuleId } from './release-rules.ts';
 import type { Rule } from './rule.ts';
 
-export type RuleId = EnrolmentRuleId | EvidenceRuleId | OutcomeRuleId | ReleaseRuleId;
+export type RuleId = BundleRuleId | EnrolmentRuleId | EvidenceRuleId | OutcomeRuleId | ReleaseRuleId;
 
 export const RULES: Readonly<Record<RuleId, Rule>> = {
   ...RELEASE_RULES,
   ...EVIDENCE_RULES,
   ...ENROLMENT_RULES,
   ...OUTCOME_RULES,
+  ...BUNDLE_RULES,
 };

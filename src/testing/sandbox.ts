@@ -167,6 +167,11 @@ export class Sandbox {
     await Promise.all([this.agent.end('SIGKILL'), this.swtpm.end('SIGKILL')]);
   }
 
+  /** The network is gone: neither of the two hears anything of the other any more. */
+  async cutNetwork(): Promise<void> {
+    for (const actor of this.stage.actors) if (actor.name === 'broker') await actor.end('SIGKILL');
+  }
+
   /** The device asks to join, and the operator lets it. */
   async enrol(): Promise<void> {
     await this.controller.says(/asks to enrol/);
