@@ -1,6 +1,6 @@
 // Deterministic CBOR (RFC 8949, 4.2.1) in and out, bounded in depth, size and number of items.
-import { encode as cborgEncode } from 'cborg';
 import { WireError } from '../errors.ts';
+import { CborWriter } from './cbor-writer.ts';
 import { fromUtf8 } from './text.ts';
 
 /** What our messages are made of. Integers beyond 2^53 are bigint; maps have text keys. */
@@ -123,22 +123,9 @@ export function decodeCbor(bytes: Uint8Array, limits: CborLimits = MESSAGE_LIMIT
   return new CborReader(bytes, limits).whole();
 }
 
-/** A number that would come back as something else is a bug of the caller. */
-function assertExact(value: unknown): null {
-  if (!Number.isSafeInteger(value)) throw new RangeError(`${String(value)} is no exact integer`);
-  return null;
-}
-
-/** A string with half of a surrogate pair has no UTF-8 form. */
-function assertWellFormed(value: unknown): null {
-  if (typeof value === 'string' && !value.isWellFormed()) throw new RangeError('text with a lone surrogate');
-  return null;
-}
-
-const ENCODERS = { typeEncoders: { number: assertExact, string: assertWellFormed } };
-
 /** Deterministic encoding: shortest heads, map keys in bytewise order. A value that has no such form is a bug: RangeError. */
 export function encodeCbor(value: CborValue): Buffer {
-  const bytes = cborgEncode(value, ENCODERS);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const to = new CborWriter();
+  to.value(value);
+  return to.end();
 }

@@ -1,6 +1,7 @@
 // Records of the TCG Canonical Event Log (Information Model 1.0, CBOR encoding) with our one content type.
 import { decodeCbor, encodeCbor, MESSAGE_LIMITS } from '../bytes/cbor.ts';
 import type { CborLimits, CborValue } from '../bytes/cbor.ts';
+import { CborWriter, MAJOR } from '../bytes/cbor-writer.ts';
 import { parseShape } from '../bytes/shape.ts';
 import { Reader } from '../bytes/wire.ts';
 import { equalBytes, sha256 } from '../crypto/digest.ts';
@@ -35,30 +36,21 @@ export function decodeEvent(content: Uint8Array): LogEvent {
   return parseShape(LogEvent, decodeCbor(content, EVENT_LIMITS), 'event');
 }
 
-/** A CBOR head: major type (high three bits) with its argument in the shortest form. */
-function head(major: number, count: number): Buffer {
-  const type = major << 5;
-  if (count < 24) return Buffer.from([type | count]);
-  if (count < 0x100) return Buffer.from([type | 24, count]);
-  const bytes = Buffer.alloc(count < 0x10000 ? 3 : 5);
-  bytes[0] = type | (count < 0x10000 ? 25 : 26);
-  bytes.writeUIntBE(count, 1, bytes.length - 1);
-  return bytes;
-}
-
 /** {0: recnum, 1: pcr, 3: {0x0b: digest}, 84: content}: a CBOR map with integer keys. */
 export function encodeRecord(record: CelRecord): Buffer {
-  return Buffer.concat([
-    Buffer.from([0xa4, 0x00]),
-    head(0, record.recnum),
-    Buffer.from([0x01]),
-    head(0, record.pcr),
-    Buffer.from([0x03, 0xa1, ALG_SHA256, 0x58, 0x20]),
-    record.digest,
-    head(0, CONTENT_KEY),
-    head(2, record.content.length),
-    record.content,
-  ]);
+  const to = new CborWriter();
+  to.head(MAJOR.map, 4);
+  to.value(0);
+  to.value(record.recnum);
+  to.value(1);
+  to.value(record.pcr);
+  to.value(3);
+  to.head(MAJOR.map, 1);
+  to.value(ALG_SHA256);
+  to.value(record.digest);
+  to.value(CONTENT_KEY);
+  to.value(record.content);
+  return to.end();
 }
 
 /** A record made from its event. */
@@ -69,7 +61,10 @@ export function makeRecord(recnum: number, pcr: number, event: LogEvent): CelRec
 
 /** A CBOR array of records that are encoded already. */
 export function encodeLog(records: readonly Uint8Array[]): Buffer {
-  return Buffer.concat([head(4, records.length), ...records]);
+  const to = new CborWriter();
+  to.head(MAJOR.array, records.length);
+  for (const record of records) to.put(record);
+  return to.end();
 }
 
 function argument(from: Reader, major: number): number {

@@ -1,6 +1,8 @@
 // One way in and out for every CBOR message: bounded bytes, critical fields, then the declared shape.
-import { decodeCbor, encodeCbor, MESSAGE_LIMITS } from '../bytes/cbor.ts';
-import type { CborLimits, CborValue } from '../bytes/cbor.ts';
+import { decodeCbor, encodeCbor } from '../bytes/cbor.ts';
+import type { CborValue } from '../bytes/cbor.ts';
+import { quickly } from '../bytes/quick-cbor.ts';
+import type { QuickCbor } from '../bytes/quick-cbor.ts';
 import { parseShape, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { WireError } from '../errors.ts';
@@ -27,24 +29,29 @@ export function assertCritical(value: unknown, known: readonly string[], name: s
   throw new WireError('WIRE_MALFORMED', message, { field: `${name}.crit`, offset: 0 });
 }
 
+/** What a message is: its declared shape, and where it comes often a reader of its usual form, which reads the same of it. */
+export interface MessageForm<T> {
+  readonly name: string;
+  readonly shape: Shape<T>;
+  readonly quick?: (from: QuickCbor) => T;
+}
+
 /** Decodes one message. Errors: WireError, whatever the bytes are. */
-export function decodeMessage<T>(
-  shape: Shape<T>,
-  bytes: Uint8Array,
-  name: string,
-  limits: CborLimits = MESSAGE_LIMITS,
-): T {
-  const value = decodeCbor(bytes, limits);
+export function decodeMessage<T>({ name, shape, quick }: MessageForm<T>, bytes: Uint8Array): T {
+  const read = quick === undefined ? undefined : quickly(bytes, quick);
+  if (read !== undefined) return read;
+  const value = decodeCbor(bytes);
   assertCritical(value, fieldsOf(shape), name);
   return parseShape(shape, value, name);
 }
 
-/** Encodes one message deterministically. A value outside its shape is a bug: TypeError. */
-export function encodeMessage<T>(shape: Shape<T>, value: T, name: string): Buffer {
+/** Encodes one message deterministically. A value that nobody could read again is a bug: TypeError. */
+export function encodeMessage<T>(form: MessageForm<T>, value: T): Buffer {
   try {
-    parseShape(shape, value, name);
+    const bytes = encodeCbor(value as CborValue);
+    decodeMessage(form, bytes);
+    return bytes;
   } catch (cause) {
-    throw new TypeError(`${name} does not have its declared shape`, { cause });
+    throw new TypeError(`${form.name} does not have its declared shape`, { cause });
   }
-  return encodeCbor(value as CborValue);
 }

@@ -1,12 +1,14 @@
 // The controller's question, sealed so that the answer proves who asked it: issuing writes nothing.
 import type { KeyObject } from 'node:crypto';
-import { quickly } from '../bytes/quick-cbor.ts';
 import { equalBytes, hmacSha256, SHA256_BYTES } from '../crypto/digest.ts';
 import { WireError } from '../errors.ts';
 import { decodeMessage, encodeMessage } from '../evidence/message.ts';
+import type { MessageForm } from '../evidence/message.ts';
 import { challengeShape } from './messages.ts';
 import type { Challenge } from './messages.ts';
 import { quickChallenge } from './quick-messages.ts';
+
+const CHALLENGE: MessageForm<Challenge> = { name: 'challenge', shape: challengeShape, quick: quickChallenge };
 
 /** Sealed challenge = CBOR(challenge) ‖ HMAC-SHA-256(key `kid`, that CBOR): 32 bytes. */
 function parts(sealed: Uint8Array): { body: Uint8Array; mac: Uint8Array } {
@@ -18,14 +20,13 @@ function parts(sealed: Uint8Array): { body: Uint8Array; mac: Uint8Array } {
 
 /** `key` is the secret KeyObject that `challenge.kid` names at the controller. */
 export function sealChallenge(challenge: Challenge, key: KeyObject): Buffer {
-  const body = encodeMessage(challengeShape, challenge, 'challenge');
+  const body = encodeMessage(CHALLENGE, challenge);
   return Buffer.concat([body, hmacSha256(key, body)]);
 }
 
 /** What a sealed challenge says, MAC unchecked: for the device, which cannot check it. Errors: WireError. */
 export function readChallenge(sealed: Uint8Array): Challenge {
-  const { body } = parts(sealed);
-  return quickly(body, quickChallenge) ?? decodeMessage(challengeShape, body, 'challenge');
+  return decodeMessage(CHALLENGE, parts(sealed).body);
 }
 
 /** True when `sealed` carries the MAC of the key that `kid` names in `keys`. False for an unknown `kid`. */

@@ -1,6 +1,6 @@
 // Each message to bytes and back; the bytes are described in touchstone.cddl.
-import { quickly } from '../bytes/quick-cbor.ts';
 import { decodeMessage, encodeMessage } from '../evidence/message.ts';
+import type { MessageForm } from '../evidence/message.ts';
 import {
   enrolCredentialShape,
   enrolOutcomeShape,
@@ -21,61 +21,69 @@ import type {
 } from './messages.ts';
 import { quickEvidence } from './quick-messages.ts';
 
+const EVIDENCE: MessageForm<EvidenceMessage> = { name: 'evidence', shape: evidenceShape, quick: quickEvidence };
+const LOG_PART: MessageForm<LogPartMessage> = { name: 'logPart', shape: logPartShape };
+const ENROL_REQUEST: MessageForm<EnrolRequest> = { name: 'enrolRequest', shape: enrolRequestShape };
+const ENROL_CREDENTIAL: MessageForm<EnrolCredential> = { name: 'enrolCredential', shape: enrolCredentialShape };
+const ENROL_PROOF: MessageForm<EnrolProof> = { name: 'enrolProof', shape: enrolProofShape };
+const ENROL_OUTCOME: MessageForm<EnrolOutcome> = { name: 'enrolOutcome', shape: enrolOutcomeShape };
+const STATUS_HINT: MessageForm<StatusHint> = { name: 'statusHint', shape: statusHintShape };
+
 // Every decode: errors are WireError, whatever the bytes are. Every encode: a value outside its shape is a TypeError.
 
 export function encodeEvidence(message: EvidenceMessage): Buffer {
-  return encodeMessage(evidenceShape, message, 'evidence');
+  return encodeMessage(EVIDENCE, message);
 }
 
 /** The parts may share memory with `bytes`. */
 export function decodeEvidence(bytes: Uint8Array): EvidenceMessage {
-  return quickly(bytes, quickEvidence) ?? decodeMessage(evidenceShape, bytes, 'evidence');
+  return decodeMessage(EVIDENCE, bytes);
 }
 
 export function encodeLogPart(message: LogPartMessage): Buffer {
-  return encodeMessage(logPartShape, message, 'logPart');
+  return encodeMessage(LOG_PART, message);
 }
 
 export function decodeLogPart(bytes: Uint8Array): LogPartMessage {
-  return decodeMessage(logPartShape, bytes, 'logPart');
+  return decodeMessage(LOG_PART, bytes);
 }
 
 export function encodeEnrolRequest(message: EnrolRequest): Buffer {
-  return encodeMessage(enrolRequestShape, message, 'enrolRequest');
+  return encodeMessage(ENROL_REQUEST, message);
 }
 
 export function decodeEnrolRequest(bytes: Uint8Array): EnrolRequest {
-  return decodeMessage(enrolRequestShape, bytes, 'enrolRequest');
+  return decodeMessage(ENROL_REQUEST, bytes);
 }
 
 export function encodeEnrolCredential(message: EnrolCredential): Buffer {
-  return encodeMessage(enrolCredentialShape, message, 'enrolCredential');
+  return encodeMessage(ENROL_CREDENTIAL, message);
 }
 
 export function decodeEnrolCredential(bytes: Uint8Array): EnrolCredential {
-  return decodeMessage(enrolCredentialShape, bytes, 'enrolCredential');
+  return decodeMessage(ENROL_CREDENTIAL, bytes);
 }
 
 export function encodeEnrolProof(message: EnrolProof): Buffer {
-  return encodeMessage(enrolProofShape, message, 'enrolProof');
+  return encodeMessage(ENROL_PROOF, message);
 }
 
 export function decodeEnrolProof(bytes: Uint8Array): EnrolProof {
-  return decodeMessage(enrolProofShape, bytes, 'enrolProof');
+  return decodeMessage(ENROL_PROOF, bytes);
 }
 
 export function encodeEnrolOutcome(message: EnrolOutcome): Buffer {
-  return encodeMessage(enrolOutcomeShape, message, 'enrolOutcome');
+  return encodeMessage(ENROL_OUTCOME, message);
 }
 
 export function decodeEnrolOutcome(bytes: Uint8Array): EnrolOutcome {
-  return decodeMessage(enrolOutcomeShape, bytes, 'enrolOutcome');
+  return decodeMessage(ENROL_OUTCOME, bytes);
 }
 
 export function encodeStatusHint(message: StatusHint): Buffer {
-  return encodeMessage(statusHintShape, message, 'statusHint');
+  return encodeMessage(STATUS_HINT, message);
 }
 
 export function decodeStatusHint(bytes: Uint8Array): StatusHint {
-  return decodeMessage(statusHintShape, bytes, 'statusHint');
+  return decodeMessage(STATUS_HINT, bytes);
 }

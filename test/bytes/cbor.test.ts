@@ -1,4 +1,5 @@
 // CBOR: one encoding of each value goes in and out, everything else is refused, and no bytes whatever do harm.
+import { encode as encodeElsewhere } from 'cborg';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeCbor, encodeCbor, MESSAGE_LIMITS } from '../../src/bytes/cbor.ts';
@@ -104,12 +105,56 @@ describe('a value', () => {
     expect(hex(encodeCbor({ b: 1, aa: 2, a: 3 }))).toBe('a361610361620162616102');
   });
 
+  test('is encoded with its keys in the order of their UTF-8, which is not that of UTF-16', () => {
+    // U+FF5E comes before U+10151 in UTF-8 and after it in UTF-16; three characters of ü are longer than four of a.
+    const value = { '\u{10151}': 1, '\uff5ea': 2, üüü: 3, aaaa: 4 };
+    expect(Object.keys(read(hex(encodeCbor(value))) as object)).toEqual(['aaaa', '\uff5ea', '\u{10151}', 'üüü']);
+  });
+
+  test.each([23, 24, 47, 48, 49, 255, 256, 65_535, 65_536])('is encoded whole: text and bytes of %i', (length) => {
+    const value = { text: 'x'.repeat(length), wide: 'ü'.repeat(length), bytes: new Uint8Array(length).fill(7) };
+    const limits = { ...MESSAGE_LIMITS, maxBytes: 1024 * 1024 };
+    expect(decodeCbor(encodeCbor(value), limits)).toEqual(value);
+  });
+
+  test('is encoded the same wherever its parts cross the end of a buffer that grows', () => {
+    const parts: CborValue = [
+      7,
+      200,
+      70_000,
+      2 ** 40,
+      1n << 60n,
+      true,
+      null,
+      'text',
+      'ü',
+      new Uint8Array(5),
+      { k: [] },
+    ];
+    const whole = Buffer.concat(parts.map((part) => encodeCbor(part)));
+    for (let before = 900; before < 1040; before++) {
+      const value = [new Uint8Array(before), ...parts];
+      expect(encodeCbor(value).subarray(-whole.length).equals(whole)).toBe(true);
+    }
+  });
+
+  test('is encoded into memory of its own', () => {
+    const first = encodeCbor([1, 2]);
+    encodeCbor([3, 4]);
+    expect(hex(first)).toBe('820102');
+  });
+
   test.each<[string, unknown]>([
     ['a fraction', 1.5],
     ['not a number', NaN],
     ['a number that is not exact', 2 ** 53],
     ['half of a surrogate pair', '\ud800'],
     ['half of a surrogate pair as a key', { '\udc00': 1 }],
+    ['more than 64 bits', 1n << 64n],
+    ['less than 64 bits', -(1n << 64n) - 1n],
+    ['nothing at all', undefined],
+    ['a field without a value', { a: undefined }],
+    ['a function', () => 1],
   ])('that would come back as another is a bug: %s', (_, value) => {
     expect(() => encodeCbor(value as CborValue)).toThrow(RangeError);
   });
@@ -192,6 +237,14 @@ test('what is read is encoded to the same bytes again: there is one encoding of 
       expect(value === undefined ? bytes : encodeCbor(value as CborValue)).toEqual(bytes);
     }),
     { numRuns: 5000 },
+  );
+});
+
+test('another encoder writes the same', () => {
+  fc.assert(
+    fc.property(tree, (value) => {
+      expect(hex(encodeCbor(value))).toBe(hex(encodeElsewhere(value)));
+    }),
   );
 });
 

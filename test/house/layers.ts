@@ -123,7 +123,7 @@ const roomIn =
 const isVerifier = (path: string): boolean => path === 'src/verifier.ts' || roomIn('verifier')(path);
 
 /** What a pure room may load: hashing, signatures and parsing, nothing that reads, waits or draws lots. */
-const PURE = new Set(['node:crypto', 'node:buffer', 'node:util', 'valibot', 'cborg', 'node-forge']);
+const PURE = new Set(['node:crypto', 'node:buffer', 'node:util', 'valibot', 'node-forge']);
 
 export const WALLS: readonly Wall[] = [
   { name: 'a device never judges itself', from: roomIn('agent'), forbidden: roomIn('verifier') },

@@ -35,19 +35,19 @@ const readers: readonly Reader[] = [
     kind: 'challenge',
     messages: arbitraryChallenge,
     quick: quickChallenge,
-    general: (bytes) => decodeMessage(challengeShape, bytes, 'challenge'),
+    general: (bytes) => decodeMessage({ name: 'challenge', shape: challengeShape }, bytes),
   },
   {
     kind: 'claims',
     messages: arbitraryClaims,
     quick: quickClaims,
-    general: (bytes) => decodeMessage(claimsShape, bytes, 'claims'),
+    general: (bytes) => decodeMessage({ name: 'claims', shape: claimsShape }, bytes),
   },
   {
     kind: 'evidence',
     messages: arbitraryEvidence,
     quick: quickEvidence,
-    general: (bytes) => decodeMessage(evidenceShape, bytes, 'evidence'),
+    general: (bytes) => decodeMessage({ name: 'evidence', shape: evidenceShape }, bytes),
   },
   { kind: 'event', messages: arbitraryEvent, quick: quickEvent, general: decodeEvent },
 ];
