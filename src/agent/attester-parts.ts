@@ -64,6 +64,10 @@ export interface AttesterParts {
   onStatus(status: AgentStatus, leaseLeftMs: number | null): void;
   /** What is acted by, for the answer to this challenge (exact bytes): root statement and version floors. */
   basis(challenge: Uint8Array): Promise<Basis>;
+  /** Version floor of each slot that has one by the profile; null: it is not in the TPM. */
+  readonly floors: ReadonlyMap<string, number | null>;
+  /** Gives the TPM its version floors by a first-write token (JSON), and settles the slots by them. */
+  takeFloors(token: string): Promise<Outcome>;
   /** Device time, ms (never back). */
   now(): number;
   machine(): Promise<MachineNow>;

@@ -82,6 +82,7 @@ export class Attester {
         await this.pass();
         return { kind: 'command', rule: 'done', detail: 'all slots were measured' };
       },
+      takeFloors: async (token) => this.#takeFloors(token),
     });
   }
 
@@ -124,6 +125,7 @@ export class Attester {
       agent: self.agentVersion,
       validMs: profile.profile.maxDetectionSeconds * 2000 + STATUS_SLACK_MS,
       keeper: this.#keeper,
+      floors: this.#parts.floors,
       machine: async () => this.#parts.machine(),
     });
     for (const { name } of profile.profile.slots) {
@@ -297,6 +299,13 @@ export class Attester {
       await this.#activated(body.slot, false);
       await this.refresh();
     }
+    return outcome;
+  }
+
+  /** What a slot may hold is another once its floor can be read. */
+  async #takeFloors(token: string): Promise<Outcome> {
+    const outcome = await this.#parts.takeFloors(token);
+    await this.pass();
     return outcome;
   }
 

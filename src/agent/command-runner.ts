@@ -49,6 +49,8 @@ export interface CommandRunnerParts {
     tell(): Promise<void>;
   };
   measureAll(): Promise<Outcome>;
+  /** Gives the TPM the version floors of this first-write token, JSON. */
+  takeFloors(token: string): Promise<Outcome>;
 }
 
 /** Places kept for what is no outcome of a command. */
@@ -227,7 +229,9 @@ export class CommandRunner {
 
   async #carryOut(body: CommandBody): Promise<Outcome> {
     try {
-      return body.kind === 'measure' ? await this.#parts.measureAll() : await this.#install(body);
+      if (body.kind === 'measure') return await this.#parts.measureAll();
+      if (body.kind === 'floors') return await this.#parts.takeFloors(body.token);
+      return await this.#install(body);
     } catch (error) {
       return failureOutcome(error);
     }

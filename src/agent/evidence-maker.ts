@@ -16,7 +16,7 @@ import { quoteClock } from './quote-clock.ts';
 export const LOG_PART_BYTES: number = 128 * 1024;
 
 /** What a device acts by, as its evidence says. */
-export type Basis = Pick<Claims, 'rootVersion' | 'floors' | 'floorCertificate'>;
+export type Basis = Pick<Claims, 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration'>;
 
 /** What evidence says that neither TPM nor journal knows. */
 export type DeviceClaims = Omit<

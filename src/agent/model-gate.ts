@@ -9,6 +9,7 @@ import type { GateParts } from '../gate/parts.ts';
 import { noHook } from '../gate/places.ts';
 import type { StepHook } from '../gate/places.ts';
 import { recover } from '../gate/recover.ts';
+import { settle } from '../gate/settle.ts';
 import type { Settled } from '../gate/settle.ts';
 import { openStored } from '../gate/stored.ts';
 import { sweepReleases } from '../gate/sweep.ts';
@@ -101,6 +102,14 @@ export class StateGate {
   /** Finishes or undoes what a power cut left. Before anything else. */
   async recover(): Promise<void> {
     for (const settled of await recover(this.#parts)) this.#keep(settled);
+  }
+
+  /** The floors are others: what is at rest is put back or taken out by them. Trials are compared when they end. */
+  async resettle(): Promise<void> {
+    for (const { name } of this.#parts.profile.slots) {
+      const row = await this.#row(name);
+      if (!isOpen(row)) this.#keep(await settle(this.#parts, row));
+    }
   }
 
   /** Judges the signed files of a release whose model is still elsewhere. Writes nothing, and may be asked while something else is done. */

@@ -15,10 +15,17 @@ export interface StatusWriterParts {
   /** ms after which a status that was not written again is not believed: two full passes and some. */
   readonly validMs: number;
   readonly keeper: SlotKeeper;
+  /** Version floor of each slot that has one by the profile; null: it is not in the TPM. */
+  readonly floors: ReadonlyMap<string, number | null>;
   machine(): Promise<MachineNow>;
 }
 
-function rowsOf(keeper: SlotKeeper, lease: LeaseNow, uptime: number): SlotStatus[] {
+function floorOf(floors: StatusWriterParts['floors'], slot: string): Pick<SlotStatus, 'floor'> {
+  const floor = floors.get(slot);
+  return floor === undefined ? {} : { floor };
+}
+
+function rowsOf({ keeper, floors }: StatusWriterParts, lease: LeaseNow, uptime: number): SlotStatus[] {
   const expired: LeaseNow = { state: 'expired', sinceMs: 0, status: lease.state === 'running' ? lease.status : 'none' };
   return keeper.states(lease).map(({ known, state }) => ({
     slot: known.slot.name,
@@ -28,6 +35,7 @@ function rowsOf(keeper: SlotKeeper, lease: LeaseNow, uptime: number): SlotStatus
     version: known.expected?.passport.version ?? null,
     leaseUntil: lease.state === 'running' ? uptime + Math.floor(lease.leftMs) : null,
     afterLease: keeper.stateOf(known, expired).use,
+    ...floorOf(floors, known.slot.name),
   }));
 }
 
@@ -40,7 +48,7 @@ export class StatusWriter {
 
   /** Writes STATE/status.json durably and as a whole. */
   async write(lease: LeaseNow, verdict: string | null): Promise<AgentStatus> {
-    const { stateDir, deviceId, fleetId, agent, validMs, keeper } = this.#parts;
+    const { stateDir, deviceId, fleetId, agent, validMs } = this.#parts;
     const { bootId, uptime } = await this.#parts.machine();
     const status: AgentStatus = {
       v: 1,
@@ -51,7 +59,7 @@ export class StatusWriter {
       fleetId,
       agent,
       verdict,
-      slots: rowsOf(keeper, lease, uptime),
+      slots: rowsOf(this.#parts, lease, uptime),
     };
     await writeFileDurably(join(stateDir, 'status.json'), Buffer.from(`${JSON.stringify(status, null, 2)}\n`), 0o644);
     return status;

@@ -12,6 +12,8 @@ export interface SlotStatus {
   /** Machine uptime (ms) at which the lease turns `use` into `afterLease`; null: it does not. */
   readonly leaseUntil: number | null;
   readonly afterLease: SlotUse;
+  /** Its version floor in the TPM; null: it is not there, and nothing may be loaded. Absent: the profile names none. */
+  readonly floor?: number | null;
 }
 
 /** Times are ms of uptime (CLOCK_BOOTTIME) of the boot `bootId`: nobody can turn them, and they end with the boot. */
@@ -49,6 +51,7 @@ export const agentStatusShape: Shape<AgentStatus> = v.object({
         version: v.nullable(text(128)),
         leaseUntil: v.nullable(uint()),
         afterLease: useShape,
+        floor: v.exactOptional(v.nullable(uint())),
       }),
     ),
     v.maxLength(32),
@@ -65,6 +68,8 @@ export interface SlotAnswer {
   readonly version: string | null;
   /** ms until the lease ends; null: it does not end, or has ended. */
   readonly leaseLeft: number | null;
+  /** Its version floor in the TPM, as the agent last read it; null: it is not there. Absent: the profile names none. */
+  readonly floor?: number | null;
 }
 
 /** Judges what a status file says of `slot` at `uptime` of boot `bootId`. Anything that is not surely so is not trusted. */
@@ -78,6 +83,7 @@ export function judgeSlot(status: AgentStatus, slot: SlotStatus, now: { bootId: 
     release,
     version,
     leaseLeft,
+    ...(slot.floor === undefined ? {} : { floor: slot.floor }),
   });
   if (status.bootId !== now.bootId)
     return answer('stopped', 'the machine was started again and the agent has not measured since');

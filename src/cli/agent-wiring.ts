@@ -232,6 +232,14 @@ export async function runAgent(run: AgentRun): Promise<void> {
     },
     tell: async () => agent.tell(),
     basis: async (challenge) => ({ rootVersion: root.trust.version, ...(await floor.claims(challenge)) }),
+    floors: floor.known,
+    takeFloors: async (token) => {
+      const outcome = await floor.give(token);
+      if (outcome.given) await gate.resettle();
+      return outcome.given
+        ? { kind: 'command', rule: 'done', detail: `the version floors are ${outcome.values.join(', ')}` }
+        : { kind: 'refused', rule: 'floor-token', detail: outcome.why };
+    },
     now,
     machine: machineNow,
     measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),

@@ -137,6 +137,9 @@ export function deviceText(output: Output, device: DeviceDetail, now: number): s
     ]);
     lines.push('', table(['slot', 'status', 'version', 'release', 'the device says', 'version floor'], rows));
   }
+  if (device.floorRequest !== null) {
+    lines.push(`asks for its version floors: touchstone floor request ${id.slice(0, 12)} --out FILE`);
+  }
   if (commands.length > 0) lines.push('', 'commands', ...commands.map((command) => `  ${commandText(command)}`));
   if (history.length > 0) {
     const shown = history.slice(0, 15).map(({ at, kind, text }) => `  ${ago(at, now)}: ${kind}: ${cleanText(text)}`);

@@ -1,6 +1,9 @@
 // The options of `touchstone floor`: version floors in the TPMs of devices, moved only by what the holders of two keys sign.
 import { Command, Option } from 'commander';
 import type { FirstTokenOptions, TokenOptions } from './floor-tokens.ts';
+import { stateOption } from './controller.ts';
+import { secondsOf } from './device.ts';
+import type { GiveOptions, RequestOptions } from './floor-device.ts';
 import { each, wholeNumber } from './options.ts';
 
 const version = wholeNumber(0, Number.MAX_SAFE_INTEGER);
@@ -42,7 +45,7 @@ Example:
 function firstTokenCommand(name: string, description: string, more: string): Command {
   return signing(new Command(name), "the fleet's private floor recovery key")
     .description(description)
-    .argument('<request>', 'floor-request.json out of the state directory of the device')
+    .argument('<request>', 'what floor request wrote, or floor-request.json of the state directory of the device')
     .requiredOption('--out <file>', 'the token')
     .option('--profile <file>', 'firmware profile that says which floor is whose')
     .option('--at <slot=version>', 'floor of a slot, 0 where left out (repeatable)', each)
@@ -52,16 +55,51 @@ function firstTokenCommand(name: string, description: string, more: string): Com
     );
 }
 
+function requestCommand(): Command {
+  return new Command('request')
+    .description('write down what a device asks for its version floors with, for whoever holds the recovery key')
+    .argument('<device>', 'id, beginning of an id, or label')
+    .requiredOption('--out <file>', 'the request')
+    .addOption(stateOption())
+    .action(async (device: string, options: RequestOptions, self: Command) =>
+      (await import('./floor-device.ts')).request(device, options, self),
+    );
+}
+
+function giveCommand(): Command {
+  return new Command('give')
+    .description('send a device the token that gives it its floors: exit code 0 set, 1 refused, 3 no word in time')
+    .argument('<device>', 'id, beginning of an id, or label')
+    .requiredOption('--token <file>', 'what floor first-token or floor recover made')
+    .addOption(new Option('--timeout <seconds>', 'how long to wait for its word').default(60).argParser(secondsOf))
+    .addOption(stateOption())
+    .addHelpText(
+      'after',
+      `
+Example:
+  touchstone floor request cam-7 --state fleet/controller --out request.json
+  touchstone floor first-token request.json --fleet fleet/device --key root/floor-recovery.key.pem --out token.json
+  touchstone floor give cam-7 --state fleet/controller --token token.json`,
+    )
+    .action(async (device: string, options: GiveOptions, self: Command) =>
+      (await import('./floor-device.ts')).give(device, options, self),
+    );
+}
+
 /** `touchstone floor`. */
 export function floorCommand(): Command {
   return new Command('floor')
     .description('sign what moves the version floors in the TPMs of devices')
     .addCommand(tokenCommand())
+    .addCommand(requestCommand())
+    .addCommand(giveCommand())
     .addCommand(
       firstTokenCommand(
         'first-token',
         'sign what gives one device its floors',
-        `A device whose profile names floors writes its request at its first start, and can load nothing before it has its token.
+        `A device whose profile names floors asks for them, and can load nothing before it has its token: floor request writes down what
+an enrolled device asks with, and floor give sends it the token. A device without a controller writes its request into its state
+directory, and takes the token from there at its next start.
 The token is good once and on this device only.
 
 Example:

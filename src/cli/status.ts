@@ -62,11 +62,12 @@ function transferLine({ slot, release, there, of }: TransferNote): string {
 
 function tableOf(output: Output, { answers, transfer }: Judged): string {
   const slots = table(
-    ['slot', 'use', 'version', 'lease', 'why'],
+    ['slot', 'use', 'version', 'floor', 'lease', 'why'],
     answers.map((answer) => [
       answer.slot,
       output.paint(answer.trusted ? 'green' : answer.use === 'degraded' ? 'yellow' : 'red', answer.use),
       cleanText(answer.version ?? '-'),
+      answer.floor === undefined ? '-' : (answer.floor?.toString() ?? 'not set'),
       seconds(answer.leaseLeft),
       cleanText(answer.why),
     ]),

@@ -26,7 +26,8 @@ export type Wish =
       readonly release: string;
       readonly source: string | null;
     }
-  | { readonly kind: 'measure' };
+  | { readonly kind: 'measure' }
+  | { readonly kind: 'floors'; readonly token: string };
 
 /** The order of desired states that belong to no slot is counted under this name, which no slot can have. */
 const NO_SLOT = '*';

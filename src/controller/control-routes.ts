@@ -80,6 +80,9 @@ const ROUTES: Readonly<Record<string, Route>> = {
     operator.disallow(ekName);
     return Promise.resolve({ entries: operator.allowed() });
   }),
+  floors: route(v.strictObject({ device, token: text(4096) }), async ({ operator }, request) =>
+    operator.giveFloors(request.device, request.token),
+  ),
   upgrade: route(
     v.strictObject({
       devices: v.pipe(v.array(device), v.minLength(1), v.maxLength(MAX_DEVICES)),

@@ -252,6 +252,19 @@ export class Operator {
     return only.name;
   }
 
+  /** Gives a device that asked for its version floors the token (JSON) that its TPM takes them by. The command's id. */
+  async giveFloors(name: string, token: string): Promise<{ readonly device: string; readonly command: string }> {
+    const device = await this.find(name);
+    if (device.row.log?.floorGeneration === undefined) {
+      return refuse(`${device.id} has not asked for version floors in its last evidence: touchstone device attest`);
+    }
+    const known = device.state === 'approved' ? await this.#parts.roster.refresh(device.id) : null;
+    if (known === null) return refuse(`${device.id} is ${device.state}: only approved devices are given floors`);
+    const command = await this.#parts.office.give(known, { kind: 'floors', token });
+    this.#parts.bell.ring();
+    return { device: device.id, command };
+  }
+
   /** The published release that is meant, and for each device the slot that it goes into. Changes nothing. */
   async plan(names: readonly string[], wish: Pick<UpgradeWish, 'release' | 'slot'>): Promise<UpgradePlan> {
     const release = this.#release(wish.release);

@@ -1,8 +1,11 @@
 // What the controller tells operators of its devices: the documents of the control interface.
 import { decodeEnrolRequest } from '../protocol/codec.ts';
 import type { Endorsement } from '../protocol/messages.ts';
-import { toHex, toUtf8 } from '../bytes/text.ts';
+import { fromHex, toHex, toUtf8 } from '../bytes/text.ts';
+import { decode } from '../bytes/wire.ts';
 import { openStatement } from '../protocol/statement.ts';
+import { objectName } from '../tpm/wire/names.ts';
+import { TpmtPublic } from '../tpm/wire/public.ts';
 import { RULES } from '../rules/catalogue.ts';
 import type { Rule } from '../rules/rule.ts';
 import type { Finding, Status } from '../rules/finding.ts';
@@ -75,6 +78,8 @@ export interface DeviceDetail extends DeviceView {
     readonly ekPublic: string;
     readonly findings: readonly FindingView[];
   } | null;
+  /** It asks for its version floors: what the token that gives them must name. */
+  readonly floorRequest: { readonly akName: string; readonly generation: string } | null;
   readonly commands: readonly CommandView[];
   readonly history: readonly HistoryEntry[];
 }
@@ -143,6 +148,13 @@ export async function deviceView(device: DeviceRow, parts: ViewParts): Promise<D
   };
 }
 
+function floorRequestOf({ row }: DeviceRow, endorsement: Endorsement | null): DeviceDetail['floorRequest'] {
+  const generation = row.log?.floorGeneration;
+  if (generation === undefined || endorsement === null) return null;
+  const ak = decode(TpmtPublic, fromHex(endorsement.akPublic));
+  return { akName: toHex(objectName(ak)), generation: generation.toString() };
+}
+
 /** Everything about one device. Errors: StoreError. */
 export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise<DeviceDetail> {
   const { registry, references } = parts;
@@ -152,13 +164,14 @@ export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise
     registry.history(device.id, HISTORY_LINES),
   ]);
   const request = enrolment === null ? null : decodeEnrolRequest(enrolment.request);
+  const endorsement =
+    device.endorsement === null
+      ? null
+      : openStatement('endorsement', toUtf8(device.endorsement), references.trust.resultKeys);
   return {
     ...(await deviceView(device, parts)),
     generation: device.row.generation,
-    endorsement:
-      device.endorsement === null
-        ? null
-        : openStatement('endorsement', toUtf8(device.endorsement), references.trust.resultKeys),
+    endorsement,
     enrolment:
       request === null
         ? null
@@ -168,6 +181,7 @@ export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise
             ekPublic: toHex(request.ekPublic),
             findings: (enrolment?.findings ?? []).map(findingView),
           },
+    floorRequest: floorRequestOf(device, endorsement),
     commands: commands.slice(-COMMAND_LINES).map(commandView),
     history,
   };

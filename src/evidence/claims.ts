@@ -63,6 +63,8 @@ export interface Claims {
   readonly floors?: readonly { readonly slot: string; readonly floor: number | null }[];
   /** The TPM's word on its floors; absent while it has none, and in what older agents say. */
   readonly floorCertificate?: FloorCertificateClaim;
+  /** Value of the counter beside the floors, while they are not set: what the token that gives them must name. */
+  readonly floorGeneration?: number;
 }
 
 /**
@@ -125,6 +127,7 @@ export const claimsShape: Shape<Claims> = v.object({
   measuredAgo: uint(),
   rootVersion: v.exactOptional(uint()),
   floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
+  floorGeneration: v.exactOptional(uint()),
   floorCertificate: v.exactOptional(
     v.object({ attest: byteString({ max: 1024 }), signature: byteString({ max: 1024 }) }),
   ),

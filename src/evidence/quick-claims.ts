@@ -19,6 +19,7 @@ const K = {
   floor: key('floor'),
   floors: key('floors'),
   floorCertificate: key('floorCertificate'),
+  floorGeneration: key('floorGeneration'),
   kind: key('kind'),
   lastSeq: key('lastSeq'),
   logFrom: key('logFrom'),
@@ -100,9 +101,15 @@ function quickCertificate(from: QuickCbor): FloorCertificateClaim {
   return { attest: from.key(K.attest).view(1024), signature: from.key(K.signature).view(1024) };
 }
 
+function quickLast(from: QuickCbor): Pick<Claims, 'floorGeneration' | 'floorCertificate'> {
+  if (from.isAt(K.floorGeneration)) return { floorGeneration: from.key(K.floorGeneration).uint() };
+  return { floorCertificate: quickCertificate(from.key(K.floorCertificate)) };
+}
+
 export function quickClaims(from: QuickCbor): Claims {
   const fields = from.mapSize();
-  // With a certificate there are floors, and with floors a root version; what is otherwise is read the long way.
+  // With a certificate, or a generation in its place, there are floors, and with floors a root version; what is otherwise is read the
+  // long way.
   if (fields < 16 || fields > 19) from.miss();
   return {
     v: from.key(K.v).one(),
@@ -123,6 +130,6 @@ export function quickClaims(from: QuickCbor): Claims {
     ...(fields >= 17 ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
     agentVersion: from.key(K.agentVersion).text(64),
     profileDigest: from.key(K.profileDigest).bytes(32),
-    ...(fields === 19 ? { floorCertificate: quickCertificate(from.key(K.floorCertificate)) } : {}),
+    ...(fields === 19 ? quickLast(from) : {}),
   };
 }

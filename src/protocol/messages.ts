@@ -158,7 +158,14 @@ export type CommandBody =
       readonly release: string;
       readonly source: string | null;
     }
-  | { readonly kind: 'measure'; readonly order: number };
+  | { readonly kind: 'measure'; readonly order: number }
+  | {
+      /** The version floors that this device asked for (claims.floorGeneration). */
+      readonly kind: 'floors';
+      readonly order: number;
+      /** Floor token of a first write, JSON. */
+      readonly token: string;
+    };
 
 /**
  * What a bundle asks of a device that nobody can reach: payload of a DSSE envelope signed by an operator key, type

@@ -53,6 +53,7 @@ const commandShape: Shape<Command> = v.object({
       source: v.nullable(text(4096)),
     }),
     v.strictObject({ kind: v.literal('measure'), order: uint() }),
+    v.strictObject({ kind: v.literal('floors'), order: uint(), token: text(4096) }),
   ]),
 });
 

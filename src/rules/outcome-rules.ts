@@ -24,6 +24,13 @@ export const OUTCOME_RULES = {
     atlas: 'AML.T0010.003',
     sai: 'upgrade',
   },
+  'floor-token': {
+    demands:
+      'The token that gives a device its version floors is signed for this TPM and for the request that it has open now.',
+    now: 'Ask for it again: touchstone floor request DEVICE, floor first-token (or floor recover), floor give DEVICE.',
+    atlas: 'AML.T0010.003',
+    sai: 'upgrade',
+  },
   'lease-expired': {
     demands: 'A trial ends before the controller’s last word runs out, where the profile says stop.',
     now: 'Let the device reach its controller, then give the upgrade again.',

@@ -27,6 +27,7 @@ export const logStateShape: Shape<LogState> = v.object({
   startedSession: v.nullable(byteString(16)),
   floors: v.exactOptional(v.array(v.object({ slot: text(64), floor: uint() }))),
   floorsCertified: v.exactOptional(v.literal(true)),
+  floorGeneration: v.exactOptional(uint()),
   foreignExtensions: uint(),
   bootExplained: v.boolean(),
   slots: v.array(

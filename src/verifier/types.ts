@@ -92,6 +92,8 @@ export interface LogState {
   readonly floors?: readonly { readonly slot: string; readonly floor: number }[];
   /** Its TPM certified them, in the evidence before this one or earlier; absent: they are the device's word. */
   readonly floorsCertified?: true;
+  /** Its floors are not set, and the token that gives them must name this; as it said last. */
+  readonly floorGeneration?: number;
   readonly foreignExtensions: number;
   readonly bootExplained: boolean;
   readonly slots: readonly SlotLogState[];

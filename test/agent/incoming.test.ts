@@ -85,6 +85,7 @@ class Agent implements AsyncDisposable {
           return Promise.resolve();
         },
       },
+      takeFloors: async () => Promise.reject(new TypeError('no floors here')),
       measureAll: async () => Promise.resolve({ kind: 'command', rule: 'done', detail: 'measured' }),
     });
   }

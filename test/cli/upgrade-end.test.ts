@@ -45,6 +45,7 @@ function device({
     trouble: null,
     floors: [],
     floorsCertified: false,
+    floorRequest: null,
     slots: [{ slot: 'main', release, version: '2', state: 'active', status }],
     generation: 1,
     endorsement: null,

@@ -3,7 +3,13 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
 import { SLOT, Theatre } from '../../src/demo/theatre.ts';
+import type { ShownDevice } from '../../src/testing/device-words.ts';
 import { Stage } from '../../src/testing/stage.ts';
+import { nvReadPublic, nvUndefine } from '../../src/tpm/commands/nv.ts';
+import { openDeviceTpm } from '../../src/tpm/device-tpm.ts';
+import { withAuth } from '../../src/tpm/hierarchy-auth.ts';
+import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
+import { ownershipValues } from '../../src/agent/tpm-ownership.ts';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const HARD = { timeout: 180_000 };
@@ -38,14 +44,30 @@ async function image(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith('.sock') });
 }
 
-/** The first-write or recovery token of this device, and the start that takes it. */
-async function give(command: 'first-token' | 'recover', ...more: string[]): Promise<void> {
-  const request = `${theatre.deviceState}/floor-request.json`;
-  const out = ['--out', `${theatre.deviceState}/floor-first-token.json`];
-  await theatre.must('floor', command, request, ...out, ...signedBy('floor-recovery.key.pem'), ...more);
-  await theatre.cutPower();
-  await theatre.powerOn();
-  await theatre.agent.says(/the version floors are set/);
+const hasRule = (verdict: ShownDevice['verdict'], rule: string): boolean =>
+  verdict?.findings.some((finding) => finding.rule === rule) ?? false;
+
+/** The token of this device for the request in this file, made where the recovery key is. */
+async function tokenFor(command: 'first-token' | 'recover', asked: string, ...more: string[]): Promise<string> {
+  const out = `${asked}.token`;
+  await theatre.must('floor', command, asked, '--out', out, ...signedBy('floor-recovery.key.pem'), ...more);
+  return out;
+}
+
+const atController = (): string[] => ['--state', theatre.controllerState];
+
+/** What the device asks with, as its controller writes it down. */
+async function request(name: string): Promise<string> {
+  const file = stage.path(name);
+  await theatre.must('floor', 'request', theatre.deviceId, '--out', file, ...atController());
+  return file;
+}
+
+/** What programs on the device hear: the exit code, and the floor of the slot. */
+async function floorOnDevice(): Promise<[number | null, number | null | undefined]> {
+  const { code, stdout } = await theatre.cli('status', SLOT, '--state', theatre.deviceState, '--json');
+  const [slot] = (JSON.parse(stdout) as { slots: { floor?: number | null }[] }).slots;
+  return [code, slot?.floor];
 }
 
 beforeAll(async () => {
@@ -64,10 +86,13 @@ beforeAll(async () => {
   await theatre.startController();
   await theatre.powerOn();
   await theatre.agent.says(/the version floors are unwritten: nothing can be loaded/);
-  await give('first-token');
   await theatre.controller.says(/asks to enrol/);
-  await theatre.must('device', 'approve', theatre.deviceId, '--state', theatre.controllerState);
+  await theatre.must('device', 'approve', theatre.deviceId, ...atController());
   await theatre.agent.says(/answering challenges/);
+  await theatre.until('it asks for floors', ({ verdict }) => hasRule(verdict, 'floor-missing'));
+  const first = await tokenFor('first-token', await request('first.json'));
+  await theatre.must('floor', 'give', theatre.deviceId, '--token', first, ...atController());
+  await theatre.agent.says(/the version floors are set: 0, 0, 0, 0, 0, 0, 0, 0/);
 }, 120_000);
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();
@@ -124,6 +149,55 @@ test(
     expect(device.verdict.findings.filter(({ rule }) => rule.startsWith('floor-'))).toEqual([]);
     expect((await theatre.upgrade(one)).stdout).toContain('release-older');
     expect((await theatre.upgrade(two)).code).toBe(0);
-    expect((await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code).toBe(0);
+    expect(await floorOnDevice()).toEqual([0, 2]);
+  },
+);
+
+/** What whoever owns the TPM can do while no agent runs. */
+async function deleteFloors(): Promise<void> {
+  const auths = await ownershipValues(`${theatre.deviceState}/tpm-auth.json`, false);
+  if (auths === null) throw new TypeError('the device owns its TPM');
+  const path = theatre.tcti.replace('swtpm:path=', '');
+  await using device = await openDeviceTpm({ transport: await openSocketTransport({ path }), auths });
+  const index = await nvReadPublic(device.queue, 0x01820a54);
+  await withAuth(device.queue, auths.owner, async (auth) => nvUndefine(device.queue, index, auth));
+}
+
+test(
+  'floors that were deleted come back by a token of the recovery key, at what they were, while the agent runs',
+  HARD,
+  async () => {
+    await theatre.agent.end('SIGKILL');
+    await deleteFloors();
+    await theatre.cutPower();
+    await theatre.powerOn();
+    await theatre.until('the floor is missed', ({ verdict }) => hasRule(verdict, 'floor-missing'));
+    const gone = await theatre.cli('status', SLOT, '--state', theatre.deviceState);
+    expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining('the version floor of this TPM cannot be')]);
+    expect(await floorOnDevice()).toEqual([1, null]);
+    const file = await request('again.json');
+    const { stdout: shown } = await theatre.must('device', 'show', theatre.deviceId, ...atController());
+    expect(shown).toContain('asks for its version floors: touchstone floor request');
+
+    const [other, ours] = [
+      stage.path('other.json'),
+      await tokenFor('recover', file, '--profile', theatre.profile, '--at', `${SLOT}=2`),
+    ];
+    await writeFile(other, (await readFile(file, 'utf8')).replace(/"generation": "\d+"/, '"generation": "77"'));
+    const wrong = await theatre.cli(
+      'floor',
+      'give',
+      theatre.deviceId,
+      '--token',
+      await tokenFor('first-token', other),
+      ...atController(),
+    );
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('is not the token for what')]);
+
+    await theatre.must('floor', 'give', theatre.deviceId, '--token', ours, ...atController());
+    await theatre.until('the slot is loaded again', ({ slots }) => slots.every((slot) => slot.release !== null));
+    expect(await floorOnDevice()).toEqual([0, 2]);
+    const twice = await theatre.cli('floor', 'give', theatre.deviceId, '--token', ours, ...atController());
+    expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('has not asked for version floors')]);
   },
 );

@@ -100,7 +100,10 @@ const report: Arbitrary<Report> = fc.record(
   plain,
 );
 
-const CLAIMS_ALWAYS: Exclude<keyof Claims, 'crit' | 'rootVersion' | 'floors' | 'floorCertificate'>[] = [
+const CLAIMS_ALWAYS: Exclude<
+  keyof Claims,
+  'crit' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration'
+>[] = [
   'v',
   'fleetId',
   'deviceId',
@@ -140,6 +143,7 @@ export const arbitraryClaims: Arbitrary<Claims> = withCrit(
       measuredAgo: number,
       rootVersion: number,
       floors: fc.array(fc.record({ slot: name, floor: orNull(number) }, plain), { maxLength: 3 }),
+      floorGeneration: number,
       floorCertificate: fc.record({ attest: some(60), signature: some(60) }, plain),
     },
     { ...plain, requiredKeys: CLAIMS_ALWAYS },

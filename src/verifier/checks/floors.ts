@@ -4,7 +4,7 @@ import type { Findings } from '../findings.ts';
 import type { LogState } from '../types.ts';
 import { CERTIFICATE_RULES, hasFloors } from './floor-certificate.ts';
 
-type KnownFloors = Pick<LogState, 'floors' | 'floorsCertified'>;
+type KnownFloors = Pick<LogState, 'floors' | 'floorsCertified' | 'floorGeneration'>;
 
 /**
  * What the row remembers after accepting: the highest floor of each slot that was ever seen, so that what went down stays found until
@@ -22,6 +22,7 @@ export function knownFloors(context: Expected, findings: Findings): KnownFloors 
   return {
     ...(highest.size === 0 ? {} : { floors: [...highest].map(([slot, floor]) => ({ slot, floor })) }),
     ...(certified || floorsCertified === true ? { floorsCertified: true } : {}),
+    ...(claims.floorGeneration === undefined ? {} : { floorGeneration: claims.floorGeneration }),
   };
 }
 
