@@ -77,6 +77,7 @@ const LOST = {
   rule: 'trial-candidate',
   detail: 'it is not on this device as it was signed, or was withdrawn',
 } as const;
+const GONE = { rule: 'trial-candidate', detail: 'it is not on this device as it was signed' } as const;
 const TOO_OFTEN = {
   rule: 'trial-boots',
   detail: `the device was started ${TRIAL_BOOTS} times with it, and it never passed its trial`,
@@ -90,19 +91,10 @@ async function recoverStaged(parts: GateParts, slot: SlotProfile, row: SlotRow):
   return candidate === null ? rollBack(parts, row, LOST) : act(parts, row, candidate);
 }
 
-/** BOOT. */
-async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow | undefined): Promise<Settled> {
-  const row = found ?? (await adopt(parts, slot));
-  if (row.state === 'NONE' || row.state === 'COMMITTED') return settle(parts, row);
-  const candidate = await verifyCandidate(parts, row);
-  if (candidate !== null && row.state !== 'COMMITTING' && (await wasCommitted(parts, row, candidate))) {
-    return closeCommitted(parts, row, candidate.signed);
-  }
-  if (row.state === 'STAGED') return recoverStaged(parts, slot, row);
-  if (candidate === null) return rollBack(parts, row, LOST);
-  if (row.state === 'TRIAL') {
-    return row.tries >= TRIAL_BOOTS ? rollBack(parts, row, TOO_OFTEN) : act(parts, row, candidate);
-  }
+/** It passed its trial: who withdrew it meanwhile refuses it the next time, and can't turn back what may be in the floor already. */
+async function recoverCommitting(parts: GateParts, row: SlotRow): Promise<Settled> {
+  const candidate = row.staged === null ? null : await verifyStored(parts, row.slot, row.staged);
+  if (candidate === null) return rollBack(parts, row, GONE);
   // A disk from the midst of an older commitment: what the floor has left behind is not opened, not even until it is compared below.
   const { value } = await floorNow(parts.floor, row);
   if (BigInt(candidate.signed.passport.securityVersion) >= value) {
@@ -112,6 +104,20 @@ async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow |
   return raiseAndClose(parts, row, candidate.signed);
 }
 
+/** BOOT. */
+async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow | undefined): Promise<Settled> {
+  const row = found ?? (await adopt(parts, slot));
+  if (row.state === 'NONE' || row.state === 'COMMITTED') return settle(parts, row);
+  if (row.state === 'COMMITTING') return recoverCommitting(parts, row);
+  const candidate = await verifyCandidate(parts, row);
+  if (candidate !== null && (await wasCommitted(parts, row, candidate))) {
+    return closeCommitted(parts, row, candidate.signed);
+  }
+  if (row.state === 'STAGED') return recoverStaged(parts, slot, row);
+  if (candidate === null) return rollBack(parts, row, LOST);
+  return row.tries >= TRIAL_BOOTS ? rollBack(parts, row, TOO_OFTEN) : act(parts, row, candidate);
+}
+
 /**
  * Called once, before anything else is done with the state directory. May be cut at any instruction and called again. Gives every slot
  * of the profile as it then stands.
@@ -119,6 +125,7 @@ async function recoverSlot(parts: GateParts, slot: SlotProfile, found: SlotRow |
 export async function recover(parts: GateParts): Promise<Settled[]> {
   const { stateDir, journal, profile } = parts;
   const places = await makePlaces(stateDir);
+  await sweepTemporaries(places.state);
   await sweepTemporaries(places.slots);
   await sweepTemporaries(places.releases);
   await sweepTemporaries(places.withdrawals);

@@ -168,6 +168,9 @@ test('what a cut left of an unfinished copy is never in the way', async () => {
   await device.install(first.id, first.folder);
   const left = join(device.stateDir, 'releases', '.touchstone-tmp-x');
   writeFileSync(left, 'half');
+  const status = join(device.stateDir, '.touchstone-tmp-status.json-x');
+  writeFileSync(status, '{');
   await device.gate().recover();
   expect(device.names('releases')).toEqual([first.id]);
+  expect(device.names('.').filter((name) => name.startsWith('.touchstone-tmp-'))).toEqual([]);
 });

@@ -1,5 +1,5 @@
 // The life of a candidate, step by step: what each state allows, what leaves it, and what the floor says to every activation.
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -139,6 +139,24 @@ describe('HEALTH, FLOOR and FIN', () => {
     expect(seen).not.toContain(two.id);
     expect(device.linked()).toBeNull();
     expect(await reports()).toEqual([['rolled-back', 'release-below-floor', 'main', two.id]]);
+  });
+
+  test('COMMITTING is left forwards by a start, also when the release was withdrawn meanwhile', async () => {
+    const withdrawn = await makeRelease(join(root, 'withdrawn-meanwhile'), pool, {
+      files: { ...FILES, 'classifier.onnx': 'weights of version 2, withdrawn' },
+      passport: { securityVersion: 2 },
+    });
+    const withdrawer = await makeRelease(join(root, 'withdrawer'), pool, {
+      passport: { securityVersion: 3, withdraws: [withdrawn.id] },
+    });
+    await device.stage(withdrawn.id, withdrawn.folder);
+    await device.journal.setSlot({ ...(await device.row()), state: 'COMMITTING' });
+    const kept = join(device.stateDir, 'withdrawals', `${withdrawer.id}.json`);
+    writeFileSync(kept, readFileSync(join(withdrawer.folder, 'passport.json')));
+    const floor = new MemoryFloor(1n);
+    await device.gate({ floor }).recover();
+    expect(await device.row()).toMatchObject({ state: 'COMMITTED', active: withdrawn.id });
+    expect([floor.value, device.linked(), await reports()]).toEqual([2n, withdrawn.id, []]);
   });
 
   test('COMMITTING is left forwards by a start', async () => {
