@@ -43,7 +43,9 @@ function measured({ slots, verdict }: DeviceDetail, { slot, release }: GivenUpgr
     const why = worst === undefined ? '' : `: ${worst.rule}: expected ${worst.expected}, found ${worst.found}`;
     return { end: 'untrusted', rule: worst?.rule ?? null, detail: `installed, but the device is not trusted${why}` };
   }
-  return { end: 'attested', rule: null, detail: `${detail}; proven by its TPM, verdict ${verdict.status}` };
+  // What the device reported was of the moment when its trial began.
+  const where = `release ${release.slice(0, 12)} is in slot ${slot}`;
+  return { end: 'attested', rule: null, detail: `${where}; proven by its TPM, verdict ${verdict.status}` };
 }
 
 function endOf(device: DeviceDetail, given: GivenUpgrade): End {

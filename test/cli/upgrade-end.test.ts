@@ -77,4 +77,10 @@ describe('an upgrade', () => {
   ])('is %s (%s) when the controller says %j', (end, rule, change) => {
     expect(upgradeState(device(change), given)).toMatchObject({ ...given, label: 'L', end, rule });
   });
+
+  it('that is attested is on trial no more, whatever was reported when the trial began', () => {
+    const outcome = { ...done, detail: 'release aaaaaaaaaaaa is in slot main, on trial' };
+    const { detail } = upgradeState(device({ outcome, release: given.release }), given);
+    expect(detail).toBe('release aaaaaaaaaaaa is in slot main; proven by its TPM, verdict affirming');
+  });
 });
