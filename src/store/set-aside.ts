@@ -1,5 +1,6 @@
 // Moves a damaged database out of the way, whole, so that someone can look at it later.
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** The files that SQLite keeps beside a database. */
 const PARTS = ['', '-wal', '-shm'] as const;
@@ -15,5 +16,9 @@ export function setAsideDatabase(path: string): string {
       if (existsSync(`${from}${part}`)) renameSync(`${from}${part}`, `${path}.corrupt-${n + 1}${part}`);
     }
   }
+  // Undone by a power cut, it would lie under the new database, or beside it.
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
   return `${path}.corrupt-1`;
 }
