@@ -3,6 +3,7 @@ import { encodeLog } from '../cel/record.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { qualifyingData } from '../evidence/binding.ts';
 import { encodeClaims } from '../evidence/claims-codec.ts';
+import { MAX_REPORTS } from '../evidence/claims.ts';
 import type { Claims } from '../evidence/claims.ts';
 import { encodeEvidence, encodeLogPart } from '../protocol/codec.ts';
 import type { Challenge, LogPart } from '../protocol/messages.ts';
@@ -69,10 +70,12 @@ export async function makeEvidence(
 ): Promise<MadeEvidence> {
   const { challenge, sealed, head } = ask;
   const logFrom = firstRecord(challenge, head);
-  const [records, reports] = await Promise.all([
+  const [records, kept] = await Promise.all([
     logFrom > head.seq ? [] : parts.journal.records(logFrom, head.seq),
     parts.journal.reports(),
   ]);
+  // The oldest go first; those for which there is no room follow when these were acknowledged.
+  const reports = kept.slice(0, MAX_REPORTS);
   const log = encodeLog(records);
   const { part, messages } = splitLog(log);
   const selection = { bank: challenge.bank, pcrs: challenge.pcrs };

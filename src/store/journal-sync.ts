@@ -10,8 +10,6 @@ export type JournalSync = {
   readonly [K in JournalMethod]: (...args: Parameters<Methods[K]>) => Awaited<ReturnType<Methods[K]>>;
 };
 
-/** Reports kept until acknowledged, at most; equal to what one evidence carries. */
-export const REPORT_LIMIT = 64;
 /** Evidence remembered, at most; the oldest is forgotten first. */
 export const SENT_LIMIT = 64;
 /** Sessions whose report numbers are remembered after their reports are gone. */

@@ -102,11 +102,11 @@ export interface Journal extends AsyncDisposable {
   records(from: number, to: number): Promise<Buffer[]>;
 
   slots(): Promise<SlotRow[]>;
-  /** With `report`: both in one step, so that no end of a trial is without its reason. False: the table was full, the row alone was set. */
-  setSlot(row: SlotRow, report?: Omit<Report, 'n'>): Promise<boolean>;
+  /** With `report`: both in one step, so that no end of a trial is without its reason. */
+  setSlot(row: SlotRow, report?: Omit<Report, 'n'>): Promise<void>;
 
-  /** Names the report {session, n} and keeps it until acknowledged. False: the table is full (refuse new commands). */
-  addReport(report: Omit<Report, 'n'>): Promise<boolean>;
+  /** Names the report {session, n} and keeps it until acknowledged, however many there are: who begins what ends in one looks first. */
+  addReport(report: Omit<Report, 'n'>): Promise<void>;
   reports(): Promise<Report[]>;
   acknowledge(names: readonly { readonly session: Uint8Array; readonly n: number }[]): Promise<void>;
 

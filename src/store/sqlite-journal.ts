@@ -3,7 +3,7 @@ import { StoreError } from '../errors.ts';
 import type { Report } from '../evidence/claims.ts';
 import type { FactKey, Lease, SentEvidence, SlotPhase, SlotRow } from './journal.ts';
 import { JOURNAL_APPLICATION_ID, JOURNAL_MIGRATIONS } from './journal-schema.ts';
-import { REPORT_LIMIT, SENT_LIMIT, SESSION_LIMIT } from './journal-sync.ts';
+import { SENT_LIMIT, SESSION_LIMIT } from './journal-sync.ts';
 import type { JournalSync } from './journal-sync.ts';
 import { checkSeal, sealRow } from './row-seal.ts';
 import type { Cell } from './row-seal.ts';
@@ -36,7 +36,6 @@ function statements(db: Connection) {
     slots: db.prepare('SELECT * FROM slot ORDER BY slot'),
     trial: db.prepare('SELECT * FROM trial WHERE slot = ?'),
     reports: db.prepare('SELECT * FROM report ORDER BY id'),
-    countReports: db.prepare('SELECT count(*) FROM report').pluck(),
     acknowledge: db.prepare('DELETE FROM report WHERE session = ? AND n = ?'),
     lastReport: db.prepare('SELECT last FROM report_session WHERE session = ?').pluck(),
     setLastReport: db.prepare(
@@ -201,28 +200,28 @@ export class SqliteJournal implements JournalSync {
     return { state: waiting ?? (active === null ? 'NONE' : 'COMMITTED'), tries: 0, ranMs: 0 };
   }
 
-  setSlot(row: SlotRow, report?: Omit<Report, 'n'>): boolean {
+  setSlot(row: SlotRow, report?: Omit<Report, 'n'>): void {
     const { slot, active, previous, order, staged, securityVersion, state, tries, ranMs } = row;
-    return this.#change(() => {
+    this.#change(() => {
       this.#put('slot', [slot, active, previous, order, staged, securityVersion]);
       this.#put('trial', [slot, state, tries, ranMs]);
-      return report === undefined || this.#addReport(report);
+      if (report !== undefined) this.#addReport(report);
     });
   }
 
-  #addReport(report: Omit<Report, 'n'>): boolean {
-    if (Number(this.#sql.countReports.get()) >= REPORT_LIMIT) return false;
+  #addReport(report: Omit<Report, 'n'>): void {
     const session = Buffer.from(report.session);
     const n = Number(this.#sql.lastReport.get(session) ?? 0) + 1;
     const { kind, rule, slot, subject, detail, at } = report;
     this.#sql.setLastReport.run(session, n);
     this.#put('report', [session, n, kind, rule, slot, subject, detail, at]);
     this.#sql.forgetSessions.run(SESSION_LIMIT);
-    return true;
   }
 
-  addReport(report: Omit<Report, 'n'>): boolean {
-    return this.#change(() => this.#addReport(report));
+  addReport(report: Omit<Report, 'n'>): void {
+    this.#change(() => {
+      this.#addReport(report);
+    });
   }
 
   reports(): Report[] {

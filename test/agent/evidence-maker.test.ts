@@ -8,6 +8,8 @@ import { decodeLog, encodeRecord, makeRecord } from '../../src/cel/record.ts';
 import type { LogEvent, SlotEvent } from '../../src/cel/events.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
 import { qualifyingData } from '../../src/evidence/binding.ts';
+import { MAX_REPORTS } from '../../src/evidence/claims.ts';
+import type { Report } from '../../src/evidence/claims.ts';
 import { decodeClaims } from '../../src/evidence/claims-codec.ts';
 import { decodeEvidence, decodeLogPart } from '../../src/protocol/codec.ts';
 import type { Challenge } from '../../src/protocol/messages.ts';
@@ -55,7 +57,7 @@ const encoded = (events: readonly LogEvent[]): Buffer[] =>
   events.map((event, index) => encodeRecord(makeRecord(index + 1, 14, event)));
 
 /** A TPM that answers with a TPMS_ATTEST's head and clock, and remembers what it was asked to bind. */
-function machine(records: readonly Buffer[]) {
+function machine(records: readonly Buffer[], reports: readonly Report[] = []) {
   const bound: Buffer[] = [];
   const attest = Buffer.alloc(4 + 2 + 2 + 3 + 2 + 32 + 17);
   attest.writeUInt16BE(3, 6);
@@ -78,7 +80,7 @@ function machine(records: readonly Buffer[]) {
       },
       journal: {
         records: async (from: number, to: number) => Promise.resolve(records.slice(from - 1, to)),
-        reports: async () => Promise.resolve([]),
+        reports: async () => Promise.resolve([...reports]),
       },
     },
   };
@@ -112,6 +114,23 @@ describe('evidence', () => {
     expect(said).toMatchObject({ logFrom: 3, logTo: 3, epoch });
     expect(said.bootPcrs.map((value) => value[0])).toEqual([0, 7]);
     expect(made.sent).toEqual({ logTo: 3, digest: sha256(made.message), clock: 123_456n, epoch });
+  });
+
+  it('carries the oldest reports when there are more than it has room for', async () => {
+    const reports = Array.from({ length: MAX_REPORTS + 2 }, (_, at): Report => ({
+      session: Buffer.alloc(16, 9),
+      n: at + 1,
+      kind: 'command',
+      rule: 'done',
+      slot: null,
+      subject: null,
+      detail: '-',
+      at: 1,
+    }));
+    const { parts, head } = machine([], reports);
+    const made = await makeEvidence(parts, { challenge, sealed: Buffer.from('c'), head, claims });
+    const said = decodeClaims(decodeEvidence(made.message).claims);
+    expect(said.reports.map(({ n }) => n)).toEqual(Array.from({ length: MAX_REPORTS }, (_, at) => at + 1));
   });
 
   it('sends a long log before it, in parts that join to what was bound', async () => {

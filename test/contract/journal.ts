@@ -2,8 +2,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Report } from '../../src/evidence/claims.ts';
+import { emptySlot } from '../../src/store/journal.ts';
 import type { Journal, Lease, LogStart, SentEvidence } from '../../src/store/journal.ts';
-import { REPORT_LIMIT, SENT_LIMIT } from '../../src/store/journal-sync.ts';
+import { MAX_REPORTS } from '../../src/evidence/claims.ts';
+import { SENT_LIMIT } from '../../src/store/journal-sync.ts';
 
 /** `open` opens a fresh journal, or with `again` the same one once more, as after a restart. */
 export interface JournalUnderTest {
@@ -161,17 +163,14 @@ export function journalContract(name: string, under: JournalUnderTest): void {
     test('a slot and the report of what became of it, in one step', async () => {
       await using journal = await under.open();
       const row = { slot: 's', active: null, previous: null, order: 1, staged: null, securityVersion: 0 } as const;
-      expect(await journal.setSlot({ ...row, ...trial }, report(session(1)))).toBe(true);
+      await journal.setSlot({ ...row, ...trial }, report(session(1)));
       expect(await journal.reports()).toEqual([{ ...report(session(1)), n: 1 }]);
-      for (let i = 1; i < REPORT_LIMIT; i++) await journal.addReport(report(session(1)));
-      expect(await journal.setSlot({ ...row, ...trial, tries: 3 }, report(session(1)))).toBe(false);
-      expect(await journal.slots()).toEqual([{ ...row, ...trial, tries: 3 }]);
-      expect(await journal.reports()).toHaveLength(REPORT_LIMIT);
+      expect(await journal.slots()).toEqual([{ ...row, ...trial }]);
     });
 
     test('reports until acknowledged, never two with one name', async () => {
       await using journal = await under.open();
-      for (const of of [session(1), session(1), session(2)]) expect(await journal.addReport(report(of))).toBe(true);
+      for (const of of [session(1), session(1), session(2)]) await journal.addReport(report(of));
       expect((await journal.reports()).map((r) => [Buffer.from(r.session), r.n])).toEqual([
         [session(1), 1],
         [session(1), 2],
@@ -192,15 +191,20 @@ export function journalContract(name: string, under: JournalUnderTest): void {
       expect(left[1]).toMatchObject({ slot: null, subject: null });
     });
 
-    test('no more reports than its limit, and says so instead of dropping one', async () => {
+    test('every report, also more than one evidence carries, oldest first', async () => {
       await using journal = await under.open();
-      for (let i = 0; i < REPORT_LIMIT; i++) expect(await journal.addReport(report(session(1), `${i}`))).toBe(true);
-      expect(await journal.addReport(report(session(1), 'one too many'))).toBe(false);
+      for (let i = 0; i < MAX_REPORTS; i++) await journal.addReport(report(session(1), `${i}`));
+      await journal.setSlot({ ...emptySlot('s'), state: 'COMMITTED' }, report(session(1), 'why a trial ended'));
+      await journal.addReport(report(session(1), 'an outcome'));
       const reports = await journal.reports();
-      expect(reports.map((r) => r.detail)).toEqual(Array.from({ length: REPORT_LIMIT }, (_, i) => `${i}`));
+      expect(reports.map((r) => r.detail)).toEqual([
+        ...Array.from({ length: MAX_REPORTS }, (_, i) => `${i}`),
+        'why a trial ended',
+        'an outcome',
+      ]);
       await journal.acknowledge([{ session: session(1), n: 1 }]);
-      expect(await journal.addReport(report(session(1), 'now there is room'))).toBe(true);
-      expect((await journal.reports()).at(-1)?.n).toBe(REPORT_LIMIT + 1);
+      await journal.addReport(report(session(1), 'the next'));
+      expect((await journal.reports()).at(-1)?.n).toBe(MAX_REPORTS + 3);
     });
 
     test('the command that was started, until it is cleared', async () => {

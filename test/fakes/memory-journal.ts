@@ -3,7 +3,7 @@ import type { Report } from '../../src/evidence/claims.ts';
 import { sameEpoch } from '../../src/tpm/port.ts';
 import type { Epoch } from '../../src/tpm/port.ts';
 import type { FactKey, Journal, Lease, LogHead, LogStart, SentEvidence, SlotRow } from '../../src/store/journal.ts';
-import { REPORT_LIMIT, SENT_LIMIT } from '../../src/store/journal-sync.ts';
+import { SENT_LIMIT } from '../../src/store/journal-sync.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -99,25 +99,23 @@ export class MemoryJournal implements Journal {
     return [...this.#slots.values()].toSorted((a, b) => (a.slot < b.slot ? -1 : 1));
   }
 
-  async setSlot(row: SlotRow, report?: Omit<Report, 'n'>): Promise<boolean> {
+  async setSlot(row: SlotRow, report?: Omit<Report, 'n'>): Promise<void> {
     await this.#write('setSlot');
     this.#slots.set(row.slot, row);
-    return report === undefined || this.#addReport(report);
+    if (report !== undefined) this.#addReport(report);
   }
 
-  async addReport(report: Omit<Report, 'n'>): Promise<boolean> {
+  async addReport(report: Omit<Report, 'n'>): Promise<void> {
     await this.#write('addReport');
-    return this.#addReport(report);
+    this.#addReport(report);
   }
 
-  #addReport(report: Omit<Report, 'n'>): boolean {
-    if (this.#reports.length >= REPORT_LIMIT) return false;
+  #addReport(report: Omit<Report, 'n'>): void {
     const key = copy(report.session).toString('hex');
     const n = (this.#lastReport.get(key) ?? 0) + 1;
     this.#lastReport.set(key, n);
     const { session, kind, rule, slot, subject, detail, at } = report;
     this.#reports.push({ session: copy(session), n, kind, rule, slot, subject, detail, at });
-    return true;
   }
 
   async reports(): Promise<Report[]> {
