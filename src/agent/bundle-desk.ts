@@ -23,7 +23,6 @@ import { failureOutcome } from './command-runner.ts';
 import type { Outcome } from './command-runner.ts';
 import type { Incoming } from './incoming.ts';
 import { INSTRUCTION_CHECKS } from './instruction-checks.ts';
-import type { InstructionCheck } from './instruction-checks.ts';
 import type { TrialStage } from './slot-policy.ts';
 
 /** How soon who follows hears of a change. */
@@ -50,7 +49,6 @@ export interface BundleDeskParts {
   judge(body: Install, files: SignedFiles): Promise<SignedRelease | Outcome>;
   /** A root statement that somebody brought; true when it is in force from now on. */
   takeRoot(bytes: Buffer): Promise<boolean>;
-  readonly checks?: readonly InstructionCheck[];
 }
 
 /** When the receipt is made: once the trial has ended, or as soon as it has begun. */
@@ -129,7 +127,7 @@ export class BundleDesk {
   }
 
   async #judge(papers: BundlePapers): Promise<Judged> {
-    const { attester, authentic, owner, slots, journal, checks = INSTRUCTION_CHECKS } = this.#parts;
+    const { attester, authentic, owner, slots, journal } = this.#parts;
     if (await this.#parts.takeRoot(papers.root)) await attester.pass();
     const challenge = readOwnChallenge(papers.challenge, owner);
     const held = challenge === null ? null : { challenge, sealed: papers.challenge };
@@ -141,7 +139,7 @@ export class BundleDesk {
     const { slot, order } = instruction;
     const row = (await journal.slots()).find((one) => one.slot === slot) ?? emptySlot(slot);
     const full = await attester.commands.full();
-    const faults = checks.flatMap((check) => {
+    const faults = INSTRUCTION_CHECKS.flatMap((check) => {
       const fault = check.judge({
         instruction,
         sealed: papers.challenge,
