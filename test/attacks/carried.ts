@@ -131,6 +131,7 @@ export class CarriedTo implements AsyncDisposable {
       hasSlot: (slot) => profile.slots.some(({ name }) => name === slot),
       install: async (body, row) => gate.install(body, row),
       beside: { incoming, soon, tell: async () => Promise.resolve() },
+      takeFloors: async () => Promise.reject(new TypeError('no floors here')),
       measureAll: async () => Promise.resolve({ kind: 'command', rule: 'done', detail: 'measured' }),
     });
     const { operatorKeys, resultKeys } = trustOf();
