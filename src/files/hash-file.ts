@@ -1,32 +1,45 @@
-// Hashes one file: the next block is read while the last is hashed, and a file that changes meanwhile has no digest.
-import { close, closeSync, constants, fstat, fstatSync, open, openSync, read, readSync } from 'node:fs';
+// Hashes one file, and copies it in the same pass: the next block is read while the last is hashed and written. A file that changes
+// meanwhile has no digest.
+import {
+  close,
+  closeSync,
+  constants,
+  fstat,
+  fstatSync,
+  open,
+  openSync,
+  read,
+  readSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { FileFault, faultKind } from './fault.ts';
-
-/** The hashes that manifests are made with, in Node's names. */
-export type HashName = 'sha256' | 'sha384' | 'sha512' | 'blake2b512';
-
-/** Bytes start ≤ i < end of a file. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
+import { Hashes } from './hashes.ts';
+import type { HashName, Parts } from './hashes.ts';
 
 /** What is to be hashed. With `fd` the file is already open, and stays so. */
 export interface HashTask {
   readonly path: string;
   readonly fd: number | null;
+  /** Of the whole file. */
   readonly algorithms: readonly HashName[];
-  readonly range: ByteRange | null;
+  /** Also of each part of the file. */
+  readonly parts: Parts | null;
+  /** Bytes that the file must have; null: any number. */
+  readonly size: number | null;
+  /** An empty file, open for writing, that gets the very bytes that were hashed. It is not yet durable then. */
+  readonly copyTo: number | null;
 }
 
 export interface HashOutcome {
-  /** Of the whole file, in bytes. */
+  /** In bytes. */
   readonly size: number;
   /** In the order of `algorithms`. */
   readonly digests: Buffer[];
+  /** In the order of the file; empty where no parts were asked for. */
+  readonly parts: Buffer[];
 }
 
 /** The system calls a hash needs, blocking or not. */
@@ -34,6 +47,7 @@ export interface FileIo {
   open(path: string, flags: number): number | Promise<number>;
   stat(fd: number): BigIntStats | Promise<BigIntStats>;
   read(fd: number, into: Buffer, length: number, position: number): number | Promise<number>;
+  write(fd: number, from: Buffer, position: number): number | Promise<number>;
   close(fd: number): void | Promise<void>;
 }
 
@@ -59,11 +73,21 @@ function readAsync(fd: number, into: Buffer, length: number, position: number): 
   });
 }
 
+function writeAsync(fd: number, from: Buffer, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, from, 0, from.length, position, (error, written) => {
+      if (error === null) resolve(written);
+      else reject(error);
+    });
+  });
+}
+
 /** For a thread that must not block. */
 export const asyncIo: FileIo = {
   open: (path, flags) => openAsync(path, flags),
   stat: fstatAsync,
   read: readAsync,
+  write: writeAsync,
   close: (fd) => closeAsync(fd),
 };
 
@@ -72,16 +96,19 @@ export const blockingIo: FileIo = {
   open: (path, flags) => openSync(path, flags),
   stat: (fd) => fstatSync(fd, { bigint: true }),
   read: (fd, into, length, position) => readSync(fd, into, 0, length, position),
+  write: (fd, from, position) => writeSync(fd, from, 0, from.length, position),
   close: (fd) => {
     closeSync(fd);
   },
 };
 
-/** For a thread of its own while a processor is free: the next block is read there meanwhile. */
-export const aheadIo: FileIo = { ...blockingIo, read: readAsync };
+/** For a thread of its own while a processor is free: the next block is read there meanwhile, and the last one written. */
+export const aheadIo: FileIo = { ...blockingIo, read: readAsync, write: writeAsync };
 
 /** One block; two are in use for a large file: one being hashed, one being filled. */
 export const BLOCK_BYTES: number = 512 * 1024;
+/** A copy hands each block to the system twice: fewer and larger ones. */
+const COPY_BLOCK_BYTES = 1024 * 1024;
 
 /** The two blocks of one lane, made when first needed and kept for the next file. */
 export class Blocks {
@@ -101,6 +128,16 @@ export interface HashHooks {
   readonly isCancelled?: () => boolean;
 }
 
+/** The copy could not be written. `code` is the system's: `ENOSPC`. */
+export class UnwrittenError extends Error {
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** Thrown where `isCancelled` said so; the caller knows why. */
 export class HashCancelled extends Error {}
 
@@ -108,15 +145,28 @@ function sameFile(a: BigIntStats, b: BigIntStats): boolean {
   return a.ino === b.ino && a.dev === b.dev && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
-async function hashBytes(fd: number, range: ByteRange, io: FileIo, blocks: Blocks, task: HashTask, hooks: HashHooks) {
-  const hashes = task.algorithms.map((name) => createHash(name));
+/** Errors: UnwrittenError. */
+async function writeAll(fd: number, block: Buffer, position: number, io: FileIo): Promise<void> {
+  try {
+    for (let at = 0; at < block.length;) at += await io.write(fd, block.subarray(at), position + at);
+  } catch (cause) {
+    const { message, code } = cause as NodeJS.ErrnoException;
+    throw new UnwrittenError(message, code ?? '');
+  }
+}
+
+async function hashBytes(fd: number, size: number, io: FileIo, blocks: Blocks, task: HashTask, hooks: HashHooks) {
+  const hashes = new Hashes(task.algorithms, task.parts);
+  const { copyTo } = task;
+  const blockBytes = copyTo === null ? BLOCK_BYTES : COPY_BLOCK_BYTES;
   const begin = (index: 0 | 1, at: number): number | Promise<number> => {
-    const length = Math.min(BLOCK_BYTES, range.end - at);
+    const length = Math.min(blockBytes, size - at);
     return length === 0 ? 0 : io.read(fd, blocks.get(index, length), length, at);
   };
-  let position = range.start;
+  let position = 0;
   let current: 0 | 1 = 0;
   let filling = begin(current, position);
+  let writing: Promise<void> | undefined;
   try {
     for (;;) {
       const got = await filling;
@@ -126,39 +176,39 @@ async function hashBytes(fd: number, range: ByteRange, io: FileIo, blocks: Block
       const next: 0 | 1 = current === 0 ? 1 : 0;
       filling = begin(next, position + got);
       const full = blocks.get(current, got).subarray(0, got);
-      for (const hash of hashes) hash.update(full);
+      if (copyTo !== null) writing = writeAll(copyTo, full, position, io);
+      hashes.update(full);
+      await writing;
       hooks.onBytes?.(got);
       position += got;
       current = next;
     }
   } finally {
-    // A read that is still under way must end before its descriptor is closed and given to another file.
-    await Promise.resolve(filling).catch(() => 0);
+    // A call that is still under way must end before its descriptor is closed and given to another file.
+    await Promise.allSettled([filling, writing]);
   }
-  if (position !== range.end) throw new FileFault('changed', task.path);
-  return hashes.map((hash) => hash.digest());
+  if (position !== size) throw new FileFault('changed', task.path);
+  return hashes.digest();
 }
 
 async function hashOpen(fd: number, task: HashTask, io: FileIo, blocks: Blocks, hooks: HashHooks) {
   const before = await io.stat(fd);
   if (!before.isFile()) throw new FileFault('special', task.path);
   const size = Number(before.size);
-  const range = task.range ?? { start: 0, end: size };
-  if (range.start < 0 || range.end < range.start) throw new RangeError(`byte range ${range.start} to ${range.end}`);
-  if (range.end > size) throw new FileFault('changed', task.path);
-  const digests = await hashBytes(fd, range, io, blocks, task, hooks);
+  if (task.size !== null && task.size !== size) throw new FileFault('changed', task.path);
+  const digests = await hashBytes(fd, size, io, blocks, task, hooks);
   if (!sameFile(before, await io.stat(fd))) throw new FileFault('changed', task.path);
-  return { size, digests };
+  return { size, ...digests };
 }
 
-/** Errors: FileFault; HashCancelled. A hole of a sparse file is hashed as the zero bytes it reads as. */
+/** Errors: FileFault; UnwrittenError; HashCancelled. A hole of a sparse file is hashed as the zero bytes it reads as. */
 export async function hashOne(task: HashTask, io: FileIo, blocks: Blocks, hooks: HashHooks = {}): Promise<HashOutcome> {
   let fd = task.fd;
   try {
     fd ??= await io.open(task.path, READ_FLAGS);
     return await hashOpen(fd, task, io, blocks, hooks);
   } catch (cause) {
-    if (cause instanceof FileFault || cause instanceof HashCancelled || cause instanceof RangeError) throw cause;
+    if (cause instanceof FileFault || cause instanceof UnwrittenError || cause instanceof HashCancelled) throw cause;
     throw new FileFault(faultKind(cause), task.path, { cause });
   } finally {
     if (task.fd === null && fd !== null) await io.close(fd);

@@ -4,10 +4,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { MeasureError } from '../errors.ts';
 import { FileFault, faultKind } from './fault.ts';
-import { asyncIo, Blocks, HashCancelled, hashOne, READ_FLAGS } from './hash-file.ts';
-import type { ByteRange, HashName, HashTask } from './hash-file.ts';
+import { asyncIo, Blocks, hashOne, READ_FLAGS, UnwrittenError } from './hash-file.ts';
+import type { HashOutcome, HashTask } from './hash-file.ts';
+import type { HashName, Parts } from './hashes.ts';
 import { HashThread } from './hash-thread.ts';
-import type { HashAnswer } from './hash-worker.ts';
+import { failedAnswer } from './hash-answer.ts';
+import type { HashAnswer } from './hash-answer.ts';
 
 /** What taking a read lease on a file told: `busy` means that someone has it open or mapped for writing. */
 export type LeaseState = 'leased' | 'busy' | 'unsupported';
@@ -30,15 +32,23 @@ export interface HashFileOptions {
 }
 
 export interface DigestOptions extends HashFileOptions {
-  /** Only these bytes of the file. */
-  readonly range?: ByteRange;
+  /** Also the digests of the parts of the file. */
+  readonly parts?: Parts;
 }
 
-export interface FileDigests {
-  /** Of the whole file, in bytes. */
+/** Descriptors of a copy: both stay open. */
+export interface CopyEnds {
+  readonly from: number;
+  /** A new file. */
+  readonly to: number;
+}
+
+export interface CopyOptions extends DigestOptions {
+  /** Bytes that are copied: the file must have no more and no less. */
   readonly size: number;
-  /** In the order of the algorithms asked for. */
-  readonly digests: Buffer[];
+}
+
+export interface FileDigests extends HashOutcome {
   /** Null where the pool takes no leases. */
   readonly lease: LeaseState | null;
 }
@@ -72,6 +82,9 @@ const BATCH_BYTES = 2 * 1024 * 1024;
 const MAX_ID = 0x7fffffff;
 /** A read lease makes a writer wait; with this many files open at once none waits long. */
 const OPEN_AT_ONCE = 64;
+
+/** Bytes cross threads as plain Uint8Array. */
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** `await using pool = new HashPool()`. One per process is enough; it costs nothing until it is used. */
 export class HashPool implements AsyncDisposable {
@@ -110,12 +123,15 @@ export class HashPool implements AsyncDisposable {
     return { size, sha256, lease };
   }
 
-  /** One pass over a file, or a range of it, for all `algorithms` together. Errors as hashFile. */
+  /** One pass over a file for all `algorithms` together. Errors as hashFile. */
   async digestFile(path: string, algorithms: readonly HashName[], options: DigestOptions = {}): Promise<FileDigests> {
     options.signal?.throwIfAborted();
     const bytes = await this.#bytesOf(path, options);
     if (this.#lease === undefined)
-      return { ...(await this.#hash(path, null, algorithms, bytes, options)), lease: null };
+      return {
+        ...(await this.#hash({ path, fd: null, algorithms, size: null, copyTo: null }, bytes, options)),
+        lease: null,
+      };
     await this.#slot();
     let handle: FileHandle | undefined;
     try {
@@ -123,7 +139,10 @@ export class HashPool implements AsyncDisposable {
         throw new FileFault(faultKind(cause), path, { cause });
       });
       const lease = this.#lease(handle.fd);
-      return { ...(await this.#hash(path, handle.fd, algorithms, bytes, options)), lease };
+      return {
+        ...(await this.#hash({ path, fd: handle.fd, algorithms, size: null, copyTo: null }, bytes, options)),
+        lease,
+      };
     } finally {
       await handle?.close();
       this.#open--;
@@ -131,8 +150,22 @@ export class HashPool implements AsyncDisposable {
     }
   }
 
+  /**
+   * Copies the open file `path` in the pass that hashes it: the bytes that were written are those of the digests. They are not durable yet.
+   * Errors as hashFile; UnwrittenError.
+   */
+  async copyFile(
+    path: string,
+    { from, to }: CopyEnds,
+    algorithms: readonly HashName[],
+    options: CopyOptions,
+  ): Promise<HashOutcome> {
+    const { size, signal } = options;
+    signal?.throwIfAborted();
+    return this.#hash({ path, fd: from, algorithms, size, copyTo: to }, size, options);
+  }
+
   async #bytesOf(path: string, options: DigestOptions): Promise<number> {
-    if (options.range !== undefined) return options.range.end - options.range.start;
     if (options.size !== undefined) return options.size;
     try {
       return (await lstat(path)).size;
@@ -150,15 +183,9 @@ export class HashPool implements AsyncDisposable {
     this.#open++;
   }
 
-  async #hash(
-    path: string,
-    fd: number | null,
-    algorithms: readonly HashName[],
-    bytes: number,
-    options: DigestOptions,
-  ): Promise<{ size: number; digests: Buffer[] }> {
+  async #hash(task: Omit<HashTask, 'parts'>, bytes: number, options: DigestOptions): Promise<HashOutcome> {
+    const { path } = task;
     if (this.#closed) throw new MeasureError('MEASURE_FAILED', `${path}: the hash pool is closed`);
-    const range = options.range ?? null;
     let job: Job | undefined;
     const abort = (): void => {
       if (job !== undefined) this.#cancel(job);
@@ -167,20 +194,8 @@ export class HashPool implements AsyncDisposable {
       const answer = await new Promise<HashAnswer>((settle, fail) => {
         const id = (this.#lastId % MAX_ID) + 1;
         this.#lastId = id;
-        job = {
-          id,
-          path,
-          fd,
-          algorithms,
-          range,
-          bytes,
-          options,
-          told: 0,
-          thread: null,
-          cancelled: false,
-          settle,
-          fail,
-        };
+        const parts = options.parts ?? null;
+        job = { id, ...task, parts, bytes, options, told: 0, thread: null, cancelled: false, settle, fail };
         this.#queue.push(job);
         options.signal?.addEventListener('abort', abort, { once: true });
         this.#schedule();
@@ -191,17 +206,16 @@ export class HashPool implements AsyncDisposable {
     }
   }
 
-  #outcome(answer: HashAnswer, path: string, options: DigestOptions): { size: number; digests: Buffer[] } {
+  #outcome(answer: HashAnswer, path: string, options: DigestOptions): HashOutcome {
+    if ('unwritten' in answer) throw new UnwrittenError(answer.unwritten, answer.code);
     if ('fault' in answer) throw new FileFault(answer.fault, path);
     if ('bug' in answer) throw answer.bug;
     if ('cancelled' in answer) {
       options.signal?.throwIfAborted();
       throw new MeasureError('MEASURE_FAILED', `${path}: hashing was given up`);
     }
-    return {
-      size: answer.size,
-      digests: answer.digests.map((d) => Buffer.from(d.buffer, d.byteOffset, d.byteLength)),
-    };
+    const { size, digests, parts } = answer;
+    return { size, digests: digests.map(asBuffer), parts: parts.map(asBuffer) };
   }
 
   #cancel(job: Job): void {
@@ -273,7 +287,12 @@ export class HashPool implements AsyncDisposable {
     }
     const busy = [...this.#threads].filter((other) => other !== thread && other.busy).length;
     const ahead = this.#queue.length === 0 && busy + 1 < this.#limit;
-    thread.hash(batch.map(({ id, path, fd, algorithms, range }) => ({ id, path, fd, algorithms, range, ahead })));
+    thread.hash(
+      batch.map(({ id, path, fd, algorithms, parts, size, copyTo }) => {
+        const task: HashTask = { path, fd, algorithms, parts, size, copyTo };
+        return { ...task, id, ahead };
+      }),
+    );
   }
 
   async #hashHere(): Promise<void> {
@@ -287,9 +306,7 @@ export class HashPool implements AsyncDisposable {
       const hooks = { isCancelled: () => job.cancelled };
       answer = { id, ...(await hashOne(job, asyncIo, this.#blocks, hooks)) };
     } catch (error) {
-      if (error instanceof FileFault) answer = { id, fault: error.kind };
-      else if (error instanceof HashCancelled) answer = { id, cancelled: true };
-      else answer = { id, bug: error };
+      answer = failedAnswer(id, error);
     }
     this.#inline = false;
     this.#answered(answer);

@@ -1,7 +1,7 @@
 // One worker thread of the hash pool: started when there is work, ended when there is none for a while.
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { FromHashWorker, HashAnswer, WorkerTask } from './hash-worker.ts';
+import type { FromHashWorker, HashAnswer, WorkerTask } from './hash-answer.ts';
 
 export interface HashThreadEvents {
   readonly idleMs: number;

@@ -1,24 +1,8 @@
 // The thread that hashes: takes batches of tasks, answers with outcomes, tells of progress, stops when told to.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { FaultKind } from './fault.ts';
-import { FileFault } from './fault.ts';
-import { Blocks, HashCancelled, hashOne, aheadIo, blockingIo } from './hash-file.ts';
-import type { HashTask } from './hash-file.ts';
-
-export interface WorkerTask extends HashTask {
-  readonly id: number;
-  /** A processor is free to read ahead. */
-  readonly ahead: boolean;
-}
-
-/** `digests` arrive as plain Uint8Array: that is what a message makes of a Buffer. */
-export type HashAnswer =
-  | { readonly id: number; readonly size: number; readonly digests: Uint8Array[] }
-  | { readonly id: number; readonly fault: FaultKind }
-  | { readonly id: number; readonly cancelled: true }
-  | { readonly id: number; readonly bug: unknown };
-
-export type FromHashWorker = { readonly answers: HashAnswer[] } | { readonly id: number; readonly bytes: number };
+import { failedAnswer } from './hash-answer.ts';
+import type { FromHashWorker, HashAnswer, WorkerTask } from './hash-answer.ts';
+import { Blocks, hashOne, aheadIo, blockingIo } from './hash-file.ts';
 
 /** Progress is told in steps of this many bytes: often enough for a bar, seldom enough to cost nothing. */
 const PROGRESS_BYTES = 8 * 1024 * 1024;
@@ -40,15 +24,13 @@ async function answer(task: WorkerTask, tell: (message: FromHashWorker) => void)
     untold = 0;
   };
   try {
-    const { size, digests } = await hashOne(task, task.ahead ? aheadIo : blockingIo, blocks, {
+    const outcome = await hashOne(task, task.ahead ? aheadIo : blockingIo, blocks, {
       onBytes,
       isCancelled: () => Atomics.load(given.cancelled, 0) === id,
     });
-    return { id, size, digests };
+    return { id, ...outcome };
   } catch (error) {
-    if (error instanceof FileFault) return { id, fault: error.kind };
-    if (error instanceof HashCancelled) return { id, cancelled: true };
-    return { id, bug: error };
+    return failedAnswer(id, error);
   }
 }
 

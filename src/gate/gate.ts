@@ -1,5 +1,6 @@
-// The gate: the only way for a release into a slot. It judges, copies, reads every byte of the copy, and only then switches.
+// The gate: the only way for a release into a slot. It judges, copies what it judges, and only then switches.
 import { removeTree } from '../files/durable.ts';
+import { diskError } from '../files/space.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import type { SignedRelease } from '../release/open.ts';
 import { readSignedFiles } from '../release/release-folder.ts';
@@ -8,14 +9,14 @@ import type { SlotRow } from '../store/journal.ts';
 import { judgeFloorToken } from './floor-needed.ts';
 import { readFloorToken } from './floor-token.ts';
 import { floorNow, lowestVersion } from './floor.ts';
-import { judgeBytes, judgeFolder, judgeSigned, judgeStored } from './judge.ts';
-import type { Refuse, SignedFiles } from './judge.ts';
+import { judgeFiles, judgeFolder, judgeSigned, judgeStored } from './judge.ts';
+import type { JudgedBytes, Refuse, SignedFiles } from './judge.ts';
 import type { GateParts } from './parts.ts';
 import { inboxFolder, incomingFolder, makePlaces, placesOf } from './places.ts';
 import type { Settled } from './settle.ts';
 import { switchSlot } from './slot-links.ts';
 import { sourceFolder } from './source.ts';
-import { assertSpace, promote, stage, syncStaged } from './staging.ts';
+import { assertSpace, beginStaging, promote, sealStaging } from './staging.ts';
 import { sweepReleases } from './sweep.ts';
 import { act, isOpen, markStaged } from './trial.ts';
 
@@ -32,40 +33,38 @@ export interface Admit {
   readonly before: string | null;
 }
 
-/** Copies the release in and reads every byte of the copy, which nobody else can write. */
+/** Copies the release in, and judges the bytes in the same pass: those that it wrote, where nobody else can write. */
 async function bringIn(
   parts: GateParts,
   from: string,
   files: SignedFiles,
   release: SignedRelease,
   slot: SlotProfile,
-): Promise<{ readonly admitted: true; readonly verified: VerifiedRelease } | Refuse> {
+): Promise<JudgedBytes> {
   const places = placesOf(parts.stateDir);
   const listed = await judgeFolder(parts, from, release, slot);
   if (!listed.admitted) return listed;
   const { sig, passport } = files;
   if (sig === null || passport === null) throw new TypeError('a signed release without its signed files');
+  const { model } = listed;
   const own = from === incomingFolder(parts.stateDir, release.id);
-  await assertSpace(places.releases, own ? [] : listed.model.files, sig.length + passport.length);
-  const { folder: model, files: modelFiles } = listed.model;
+  await assertSpace(places.releases, own ? [] : model.files, sig.length + passport.length);
   const token = await readFloorToken(from);
-  const signed = { sig, passport, token };
-  const staged = await stage({ places, id: release.id, model, own, files: modelFiles, ...signed, step: parts.step });
-  await parts.step('read the copy');
-  // The disk writes while the processor reads; only when both are done does the copy count.
-  const [read] = await Promise.all([
-    judgeBytes(parts, staged, release, slot),
-    syncStaged(places, staged, modelFiles),
-  ]).catch(async (error: unknown) => {
-    await removeTree(staged);
-    throw error;
-  });
-  if (!read.admitted) {
-    await removeTree(staged);
-    return read;
+  const { pool, step } = parts;
+  const what = { places, id: release.id, model: model.folder, own, files: model.files, pool, step };
+  const options = { ...what, sig, passport, token };
+  const staging = await beginStaging(options);
+  let judged: JudgedBytes;
+  try {
+    judged = await judgeFiles(parts, { model, folder: staging.model, read: staging.read }, release, slot);
+    if (judged.admitted) await sealStaging(staging, options);
+  } catch (error) {
+    await removeTree(staging.folder);
+    throw diskError(places.releases, error);
   }
-  await promote(places, staged, release.id, parts.step);
-  return read;
+  if (judged.admitted) await promote(places, staging.folder, release.id, step);
+  else await removeTree(staging.folder);
+  return judged;
 }
 
 /** What the gate did with a wish: `settled` is the slot as it then stands. */

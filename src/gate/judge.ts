@@ -5,7 +5,7 @@ import { FileFault } from '../files/fault.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import { listTree } from '../files/tree.ts';
 import type { Profile, SlotProfile } from '../profile/profile.ts';
-import { judgeListing } from '../release/check-files.ts';
+import { judgeListing, readingIn } from '../release/check-files.ts';
 import { toFinding } from '../release/judgement.ts';
 import type { ReleaseFault } from '../release/judgement.ts';
 import type { ModelFiles } from '../release/model-files.ts';
@@ -14,8 +14,8 @@ import { keyTableOf, OPEN_CHECKS, openReleaseWith } from '../release/open.ts';
 import type { OpenChecks, SignedRelease } from '../release/open.ts';
 import { MODEL_FOLDER, readSignedFiles } from '../release/release-folder.ts';
 import type { Trust } from '../release/root.ts';
-import { MODEL_CHECKS, verifyModelFolderWith } from '../release/verified.ts';
-import type { ModelChecks, VerifiedRelease } from '../release/verified.ts';
+import { MODEL_CHECKS, verifyFilesWith } from '../release/verified.ts';
+import type { FilesToVerify, ModelChecks, VerifiedRelease } from '../release/verified.ts';
 import type { Finding } from '../rules/finding.ts';
 import { ADMISSION_CHECKS } from './admission-checks.ts';
 import type { Candidate } from './admission-checks.ts';
@@ -112,20 +112,32 @@ export async function judgeFolder(
   return { admitted: true, model };
 }
 
+export type JudgedBytes = { readonly admitted: true; readonly verified: VerifiedRelease } | Refuse;
+
+/** Reads every byte of `files`, which `judgeFolder` listed, and judges those that lie in their folder then. Errors: those of `read`; MeasureError. */
+export async function judgeFiles(
+  parts: JudgeParts,
+  files: FilesToVerify,
+  release: SignedRelease,
+  slot: SlotProfile,
+): Promise<JudgedBytes> {
+  const found = await verifyFilesWith(parts.checks.model, files, release, { subject: slot.name });
+  if (!found.ok) return { admitted: false, findings: found.findings };
+  const faults = await judgeFormats(files.folder, files.model.files, parts.profile.formats ?? null);
+  return faults.length > 0 ? refuse(faults, slot.name, 'profile') : { admitted: true, verified: found.release };
+}
+
 /** Reads every byte of the model in the release folder `from`. Errors: MeasureError. */
 export async function judgeBytes(
   parts: JudgeParts,
   from: string,
   release: SignedRelease,
   slot: SlotProfile,
-): Promise<{ readonly admitted: true; readonly verified: VerifiedRelease } | Refuse> {
+): Promise<JudgedBytes> {
   const listed = await judgeFolder(parts, from, release, slot);
   if (!listed.admitted) return listed;
-  const { pool, checks } = parts;
-  const found = await verifyModelFolderWith(checks.model, listed.model.folder, release, pool, { subject: slot.name });
-  if (!found.ok) return { admitted: false, findings: found.findings };
-  const faults = await judgeFormats(listed.model.folder, listed.model.files, parts.profile.formats ?? null);
-  return faults.length > 0 ? refuse(faults, slot.name, 'profile') : { admitted: true, verified: found.release };
+  const { folder } = listed.model;
+  return judgeFiles(parts, { model: listed.model, folder, read: readingIn(folder, parts.pool) }, release, slot);
 }
 
 /** Judges what lies under a release id on this device, as an installation does; null unless everything is right. Errors: MeasureError. */

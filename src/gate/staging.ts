@@ -1,4 +1,5 @@
-// Copies a release into the state directory, so that what is verified is what will be used, and nobody can change it in between.
+// Brings a release into the state directory in one pass: each file is hashed while it is copied, so that what is verified is what will be
+// used, and nobody can change it in between.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, link, mkdir, open, readlink, realpath, rename } from 'node:fs/promises';
@@ -6,14 +7,15 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ReleaseError } from '../errors.ts';
 import { fsyncDir, fsyncFile, removeTree, writeFileDurably } from '../files/durable.ts';
+import type { HashOutcome } from '../files/hash-file.ts';
+import type { HashPool } from '../files/hash-pool.ts';
 import { assertFree, FILE_OVERHEAD } from '../files/space.ts';
 import type { TreeFile } from '../files/tree.ts';
-import { inLanes } from '../release/lanes.ts';
+import { readingIn } from '../release/check-files.ts';
+import type { ReadFile } from '../release/check-files.ts';
 import { FLOOR_TOKEN_FILE, MODEL_FOLDER, PASSPORT_FILE, SIGNATURE_FILE } from '../release/release-folder.ts';
 import { READY, REPLACED, STAGING, releaseFolder } from './places.ts';
 import type { Places, StepHook } from './places.ts';
-
-const BLOCK = 1024 * 1024;
 
 /** Errors: ReleaseError DISK_FULL when the release would not fit. Asked before the first byte is copied. */
 export async function assertSpace(folder: string, files: readonly TreeFile[], extra: number): Promise<void> {
@@ -23,23 +25,11 @@ export async function assertSpace(folder: string, files: readonly TreeFile[], ex
   );
 }
 
-async function copyBytes(from: FileHandle, to: FileHandle, size: number): Promise<void> {
-  const block = Buffer.allocUnsafe(Math.min(BLOCK, size + 1));
-  let at = 0;
-  for (;;) {
-    // Never more than was announced: the space was checked for that.
-    const { bytesRead } = await from.read(block, 0, Math.min(block.length, size + 1 - at), at);
-    if (bytesRead === 0) return;
-    if (at + bytesRead > size) throw new ReleaseError('RELEASE_INVALID', 'the file grows while it is copied');
-    for (let written = 0; written < bytesRead;) {
-      written += (await to.write(block, written, bytesRead - written, at + written)).bytesWritten;
-    }
-    at += bytesRead;
-  }
-}
+/** Copies one file in the pass that hashes it. Errors: ReleaseError; as `HashPool.copyFile`. */
+type CopyFile = (from: FileHandle, to: FileHandle) => Promise<HashOutcome>;
 
 /** `source` must be where it says: no folder on the way may be a link, also when it became one after the listing. */
-async function copyFile(source: string, target: string, size: number): Promise<void> {
+async function copyFile(source: string, target: string, size: number, copy: CopyFile): Promise<HashOutcome> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   let from: FileHandle;
   try {
@@ -49,13 +39,18 @@ async function copyFile(source: string, target: string, size: number): Promise<v
   }
   try {
     const opened = await readlink(`/proc/self/fd/${from.fd}`);
-    if (opened !== source || !(await from.stat()).isFile()) {
+    const stat = await from.stat();
+    if (opened !== source || !stat.isFile()) {
       throw new ReleaseError('RELEASE_INVALID', `${source} is not a regular file of the release`);
     }
+    // Never more than was announced: the space was checked for that.
+    if (stat.size > size) throw new ReleaseError('RELEASE_INVALID', `${source} grows while it is copied`);
     const to = await open(target, 'wx', 0o600);
     try {
-      await copyBytes(from, to, size);
+      const found = await copy(from, to);
       await to.chmod(0o444);
+      await to.sync();
+      return found;
     } finally {
       await to.close();
     }
@@ -68,6 +63,7 @@ async function copyFile(source: string, target: string, size: number): Promise<v
 async function linkFile(source: string, target: string): Promise<void> {
   await link(source, target);
   await chmod(target, 0o444);
+  await fsyncFile(target);
 }
 
 export interface StageOptions {
@@ -84,40 +80,70 @@ export interface StageOptions {
   readonly passport: Uint8Array;
   /** The floor token that came with it, unjudged. */
   readonly token: Uint8Array | null;
+  readonly pool: HashPool;
   readonly step: StepHook;
 }
 
-/** Copies into a folder of its own that nobody uses; not yet durable. Errors: ReleaseError; nothing then stays behind. */
-export async function stage(options: StageOptions): Promise<string> {
-  const { places, id } = options;
+/** A copy under way, in a folder of its own that nobody uses. */
+export interface Staging {
+  readonly folder: string;
+  /** Where the model's files come to lie. */
+  readonly model: string;
+  /** Brings one file of the listing in, hashes it in the same pass, and makes it durable. Errors: ReleaseError; those of HashPool. */
+  readonly read: ReadFile;
+}
+
+/** Makes the folder and those in it. Errors: ReleaseError; nothing then stays behind. Whoever got a staging removes it, or seals it. */
+export async function beginStaging(options: StageOptions): Promise<Staging> {
+  const { places, id, files, step } = options;
+  // With every link in the path of the release itself followed once, what is opened below must be where it says.
+  const source = await realpath(options.model);
   const folder = join(places.releases, `${STAGING}${id.slice(0, 16)}-${randomBytes(6).toString('hex')}`);
+  const model = join(folder, MODEL_FOLDER);
+  await step('make staging');
   try {
-    await fill(folder, options);
+    await mkdir(model, { recursive: true, mode: 0o700 });
+    const parents = [...new Set(files.map((file) => dirname(join(model, file.path))))];
+    for (const parent of parents) await mkdir(parent, { recursive: true, mode: 0o700 });
+    await step('copy files');
   } catch (error) {
     await removeTree(folder);
     throw error;
   }
-  return folder;
+  return {
+    folder,
+    model,
+    read: options.own ? linking(source, model, options.pool) : copying(source, model, options.pool),
+  };
 }
 
-async function fill(folder: string, options: StageOptions): Promise<void> {
-  const { files, sig, passport, token, step } = options;
-  // With every link in the path of the release itself followed once, what is opened below must be where it says.
-  const model = await realpath(options.model);
-  await step('make staging');
-  await mkdir(join(folder, MODEL_FOLDER), { recursive: true, mode: 0o700 });
-  const parents = [...new Set(files.map((file) => dirname(join(folder, MODEL_FOLDER, file.path))))];
-  for (const parent of parents) await mkdir(parent, { recursive: true, mode: 0o700 });
-  await step('copy files');
-  await inLanes(files, async (file) => {
-    const [from, to] = [join(model, file.path), join(folder, MODEL_FOLDER, file.path)];
-    await (options.own ? linkFile(from, to) : copyFile(from, to, file.size));
-  });
+function copying(source: string, model: string, pool: HashPool): ReadFile {
+  return async ({ path, size }, algorithms, asked) =>
+    copyFile(join(source, path), join(model, path), size, async (from, to) =>
+      pool.copyFile(path, { from: from.fd, to: to.fd }, algorithms, asked),
+    );
+}
+
+function linking(source: string, model: string, pool: HashPool): ReadFile {
+  const read = readingIn(model, pool);
+  return async (file, algorithms, asked) => {
+    await linkFile(join(source, file.path), join(model, file.path));
+    return read(file, algorithms, asked);
+  };
+}
+
+/** Adds the signed files, and makes every name durable. Nobody may write there any more. */
+export async function sealStaging({ folder }: Pick<Staging, 'folder'>, options: StageOptions): Promise<void> {
+  const { places, files, sig, passport, token, step } = options;
   await step('write signatures');
   await writeFileDurably(join(folder, SIGNATURE_FILE), sig, 0o444);
   await writeFileDurably(join(folder, PASSPORT_FILE), passport, 0o444);
   if (token !== null) await writeFileDurably(join(folder, FLOOR_TOKEN_FILE), token, 0o444);
-  for (const one of foldersOf(folder, files)) await chmod(one, 0o555);
+  for (const one of foldersOf(folder, files)) {
+    await chmod(one, 0o555);
+    await fsyncDir(one);
+  }
+  await fsyncDir(places.releases);
 }
 
 /** Every folder of a copy, the deepest first. */
@@ -127,13 +153,6 @@ function foldersOf(folder: string, files: readonly TreeFile[]): string[] {
     for (let at = dirname(join(folder, MODEL_FOLDER, path)); !folders.has(at); at = dirname(at)) folders.add(at);
   }
   return [...folders].toSorted((a, b) => b.length - a.length);
-}
-
-/** Makes every byte and name of a copy durable. */
-export async function syncStaged(places: Places, folder: string, files: readonly TreeFile[]): Promise<void> {
-  await inLanes(files, async (file) => fsyncFile(join(folder, MODEL_FOLDER, file.path)));
-  for (const one of foldersOf(folder, files)) await fsyncDir(one);
-  await fsyncDir(places.releases);
 }
 
 /** Puts verified bytes under their release id, in place of whatever lies there. Every cut leaves something that a start finishes. */

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { equalBytes } from '../crypto/digest.ts';
 import { FileFault } from '../files/fault.ts';
 import type { Fault } from '../files/fault.ts';
-import type { HashName } from '../files/hash-file.ts';
-import type { HashFileOptions, HashPool } from '../files/hash-pool.ts';
+import type { HashOutcome } from '../files/hash-file.ts';
+import type { DigestOptions, HashPool } from '../files/hash-pool.ts';
+import type { HashName } from '../files/hashes.ts';
 import type { TreeFile } from '../files/tree.ts';
 import type { ReleaseFault } from './judgement.ts';
 import { inLanes } from './lanes.ts';
@@ -15,8 +16,20 @@ import type { OmsStatement } from './oms-statement.ts';
 import type { OmsFile } from './oms-types.ts';
 import type { ManifestEntry } from './types.ts';
 
+/** Reads one file of a model, once, for all digests that are asked for. Errors: FileFault, and whatever ends the whole comparison. */
+export type ReadFile = (
+  file: TreeFile,
+  algorithms: readonly HashName[],
+  options: DigestOptions & { readonly size: number },
+) => Promise<HashOutcome>;
+
+/** Reads the files where they lie. */
+export function readingIn(folder: string, pool: HashPool): ReadFile {
+  return async ({ path }, algorithms, options) => pool.digestFile(join(folder, path), algorithms, options);
+}
+
 export interface CheckOptions {
-  readonly pool: HashPool;
+  readonly read: ReadFile;
   /** Also takes the SHA-256 of every file, whatever the statement is made of, so that a manifest can be made. */
   readonly withManifest: boolean;
   /** Files that the statement does not name are no fault. */
@@ -138,63 +151,64 @@ export function judgeListing(
   return judgeFacts(factsOf(model, statement, false), checks);
 }
 
-type Sharded = { readonly size: number } & Pick<OmsFile, 'parts'>;
-
 /** Reads the files and keeps what differs. */
 class Reading {
   readonly odd: Fault[] = [];
   readonly entries: ManifestEntry[] = [];
   readonly differing: { expected: string; found: string }[] = [];
   readonly #options: CheckOptions;
-  readonly #folder: string;
   readonly #hash: HashName;
+  readonly #shardBytes: number | null;
 
-  constructor(options: CheckOptions, folder: string, hash: HashName) {
+  constructor(options: CheckOptions, hash: HashName, shardBytes: number | null) {
     this.#options = options;
-    this.#folder = folder;
     this.#hash = hash;
+    this.#shardBytes = shardBytes;
   }
 
   async read(file: TreeFile, signed: OmsFile | null): Promise<void> {
-    const { onProgress, signal } = this.#options;
-    const some = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) };
     try {
-      if (signed === null) await this.#readUnnamed(file, some);
-      else if (signed.size === null) await this.#readWhole(file, signed, some);
-      else await this.#readShards(file, { size: signed.size, parts: signed.parts }, some);
+      if (signed === null) await this.#read(file, ['sha256'], null);
+      else if (this.#shardBytes === null) await this.#readWhole(file, signed);
+      else await this.#readShards(file, signed, this.#shardBytes);
     } catch (error) {
       if (!(error instanceof FileFault)) throw error;
       this.odd.push({ path: file.path, kind: error.kind });
     }
   }
 
-  async #readWhole({ path, size }: TreeFile, { parts }: OmsFile, some: HashFileOptions): Promise<void> {
-    const { pool, withManifest } = this.#options;
+  async #readWhole(file: TreeFile, { parts }: OmsFile): Promise<void> {
+    const { withManifest } = this.#options;
     const names: HashName[] = withManifest && this.#hash !== 'sha256' ? [this.#hash, 'sha256'] : [this.#hash];
-    const found = await pool.digestFile(join(this.#folder, path), names, { ...some, size });
-    this.#compare(path, parts[0]?.digest, found.digests[0]);
-    this.#enter(path, found.size, found.digests.at(-1));
+    const { digests } = await this.#read(file, names, null);
+    this.#compare(file.path, parts[0]?.digest, digests[0]);
   }
 
-  async #readShards({ path, size }: TreeFile, signed: Sharded, some: HashFileOptions): Promise<void> {
-    const { pool, withManifest } = this.#options;
-    const at = join(this.#folder, path);
-    if (signed.size !== size) {
-      this.differing.push({ expected: `${path}: ${signed.size} bytes`, found: `${size} bytes` });
-    } else {
-      for (const { start, end, digest } of signed.parts) {
-        const range = { start, end: end ?? size };
-        const { digests } = await pool.digestFile(at, [this.#hash], { ...some, range });
-        this.#compare(`${path} from byte ${start}`, digest, digests[0]);
-      }
+  async #readShards(file: TreeFile, signed: OmsFile, shardBytes: number): Promise<void> {
+    const { path, size } = file;
+    const asLong = signed.size === size;
+    if (!asLong) this.differing.push({ expected: `${path}: ${signed.size} bytes`, found: `${size} bytes` });
+    const whole: HashName[] = this.#options.withManifest ? ['sha256'] : [];
+    if (!asLong && whole.length === 0) return;
+    const { parts, size: read } = await this.#read(file, whole, asLong ? shardBytes : null);
+    if (read !== size) throw new FileFault('changed', path);
+    if (!asLong) return;
+    for (const [at, { start, digest }] of signed.parts.entries()) {
+      this.#compare(`${path} from byte ${start}`, digest, parts[at]);
     }
-    if (withManifest) await this.#readUnnamed({ path, size }, some);
   }
 
-  /** Whole and for the manifest only. */
-  async #readUnnamed({ path }: TreeFile, some: HashFileOptions): Promise<void> {
-    const { size, sha256 } = await this.#options.pool.hashFile(join(this.#folder, path), some);
-    this.#enter(path, size, sha256);
+  /** Each file once, whatever is asked of it. The manifest has the last of the digests of the whole. */
+  async #read(file: TreeFile, names: readonly HashName[], shardBytes: number | null): Promise<HashOutcome> {
+    const { read, onProgress, signal } = this.#options;
+    const found = await read(file, names, {
+      size: file.size,
+      ...(shardBytes === null ? {} : { parts: { algorithm: this.#hash, bytes: shardBytes } }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    this.#enter(file.path, found.size, found.digests.at(-1));
+    return found;
   }
 
   #compare(where: string, want: Buffer | undefined, got: Buffer | undefined): void {
@@ -208,7 +222,7 @@ class Reading {
   }
 }
 
-/** Compares all files of a model. Errors: MeasureError, the signal's reason. What is wrong with files is in the result. */
+/** Compares all files of a model. Errors: MeasureError, the signal's reason, those of `read`. What is wrong with files is in the result. */
 export async function checkFiles(
   model: ModelFiles,
   statement: OmsStatement,
@@ -217,7 +231,8 @@ export async function checkFiles(
   const hash = hashOfType(statement.serialization.hash_type);
   if (hash === undefined) throw new TypeError(`no hash ${statement.serialization.hash_type}`);
   const facts = factsOf(model, statement, options.surplusAllowed === true);
-  const reading = new Reading(options, model.folder, hash);
+  const { method, shard_size: shardBytes } = statement.serialization;
+  const reading = new Reading(options, hash, method === 'shards' ? (shardBytes ?? null) : null);
   const unseen = model.files.filter((file) => isUnseen(facts, file));
   const named = [...facts.signed].flatMap(([path, signed]) => {
     const file = facts.present.get(path);

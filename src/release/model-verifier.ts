@@ -7,7 +7,7 @@ import type { ChainFault } from '../crypto/chain-checks.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
 import type { ReleaseRuleId } from '../rules/release-rules.ts';
-import { checkFiles } from './check-files.ts';
+import { checkFiles, readingIn } from './check-files.ts';
 import { toFinding } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import { DEFAULT_IGNORES, ignoring, listModel } from './model-files.ts';
@@ -139,7 +139,7 @@ export async function verifyModel(options: VerifyModelOptions): Promise<ModelJud
   const listed = await listModel(model, ignoring([...usual, ...recorded]), signal);
   options.onListed?.(listed.files.reduce((sum, file) => sum + file.size, 0));
   const checked = await checkFiles(listed, statement, {
-    pool: options.pool,
+    read: readingIn(listed.folder, options.pool),
     withManifest: false,
     surplusAllowed: options.surplusAllowed,
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),

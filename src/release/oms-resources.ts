@@ -1,6 +1,6 @@
 // From the resources of a statement to files: every file with the byte ranges that were hashed, and safe to look for.
 import { fromHex } from '../bytes/text.ts';
-import type { HashName } from '../files/hash-file.ts';
+import type { HashName } from '../files/hashes.ts';
 import { shown } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import type { OmsFile, OmsPart, OmsResource, OmsSerialization } from './oms-types.ts';

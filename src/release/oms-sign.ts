@@ -37,21 +37,18 @@ interface Hashed {
 async function hashFile(folder: string, file: TreeFile, options: StatementOptions): Promise<Hashed> {
   const { method, shardBytes = SHARD_BYTES, pool, onProgress, signal } = options;
   const some = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) };
-  const path = join(folder, file.path);
-  const whole = await pool.hashFile(path, some);
-  const entry: ManifestEntry = { path: file.path, size: whole.size, sha256: whole.sha256 };
   const algorithm = 'sha256';
-  if (method === 'files') {
-    return { entry, resources: [{ name: file.path, digest: toHex(whole.sha256), algorithm }] };
-  }
-  const resources: OmsResource[] = [];
-  for (let start = 0; start < whole.size; start += shardBytes) {
-    const end = Math.min(start + shardBytes, whole.size);
-    const { digests } = await pool.digestFile(path, ['sha256'], { ...some, range: { start, end } });
-    const [digest] = digests;
-    if (digest === undefined) throw new TypeError(`no digest of ${path}`);
-    resources.push({ name: `${file.path}:${start}:${end}`, digest: toHex(digest), algorithm });
-  }
+  const cut = method === 'shards' ? { parts: { algorithm, bytes: shardBytes } as const } : {};
+  const { size, digests, parts } = await pool.digestFile(join(folder, file.path), [algorithm], { ...some, ...cut });
+  const [sha256] = digests;
+  if (sha256 === undefined) throw new TypeError(`no digest of ${file.path}`);
+  const entry: ManifestEntry = { path: file.path, size, sha256 };
+  if (method === 'files') return { entry, resources: [{ name: file.path, digest: toHex(sha256), algorithm }] };
+  const resources = parts.map((digest, at) => {
+    const start = at * shardBytes;
+    const end = Math.min(start + shardBytes, size);
+    return { name: `${file.path}:${start}:${end}`, digest: toHex(digest), algorithm };
+  });
   return { entry, resources };
 }
 

@@ -2,22 +2,23 @@
 import { toHex } from '../bytes/text.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
-import { checkFiles, FILE_CHECKS } from './check-files.ts';
-import type { FileFacts } from './check-files.ts';
+import { checkFiles, FILE_CHECKS, readingIn } from './check-files.ts';
+import type { FileFacts, ReadFile } from './check-files.ts';
 import { toFinding } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import { manifestDigest } from './manifest.ts';
 import { listModel } from './model-files.ts';
+import type { ModelFiles } from './model-files.ts';
 import type { Check } from './open-checks.ts';
 import type { SignedRelease } from './open.ts';
 import type { ManifestEntry } from './types.ts';
 
 const MADE_HERE = Symbol('verified');
 
-/** Holds what was verified and where. There is no other way to one than `verifyModelFolder`. */
+/** Holds what was verified and where. There is no other way to one than the functions below. */
 export class VerifiedRelease {
   readonly signed: SignedRelease;
-  /** The model folder as it was given to the comparison. */
+  /** The folder of the bytes that were compared. */
   readonly folder: string;
   readonly entries: readonly ManifestEntry[];
   readonly #mark: symbol;
@@ -87,10 +88,29 @@ export async function verifyModelFolderWith(
   pool: HashPool,
   options: VerifyOptions = {},
 ): Promise<{ ok: true; release: VerifiedRelease } | { ok: false; findings: Finding[] }> {
+  const model = await listModel(dir, () => false, options.signal);
+  return verifyFilesWith(checks, { model, folder: dir, read: readingIn(dir, pool) }, signed, options);
+}
+
+/** Files that `read` reads, or copies into `folder` while it reads them. */
+export interface FilesToVerify {
+  /** As listed just now, with nothing left out. */
+  readonly model: ModelFiles;
+  /** Where the bytes lie that the digests of `read` are of. */
+  readonly folder: string;
+  readonly read: ReadFile;
+}
+
+/** The same for files that come from elsewhere: what was verified is what `read` put there. Errors: those of `read` too. */
+export async function verifyFilesWith(
+  checks: ModelChecks,
+  { model, folder, read }: FilesToVerify,
+  signed: SignedRelease,
+  options: VerifyOptions = {},
+): Promise<{ ok: true; release: VerifiedRelease } | { ok: false; findings: Finding[] }> {
   const { onProgress, signal, subject = 'release' } = options;
-  const model = await listModel(dir, () => false, signal);
   const checked = await checkFiles(model, signed.statement, {
-    pool,
+    read,
     withManifest: true,
     checks: checks.files,
     ...(onProgress === undefined ? {} : { onProgress }),
@@ -104,5 +124,5 @@ export async function verifyModelFolderWith(
   }
   if (faults.length > 0)
     return { ok: false, findings: faults.map((fault) => toFinding(fault, subject, signed.signedBy)) };
-  return { ok: true, release: new VerifiedRelease(MADE_HERE, signed, dir, checked.entries) };
+  return { ok: true, release: new VerifiedRelease(MADE_HERE, signed, folder, checked.entries) };
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import { toHex } from '../bytes/text.ts';
-import type { HashName } from '../files/hash-file.ts';
+import type { HashName } from '../files/hashes.ts';
 import type { ReleaseFault } from '../release/judgement.ts';
 import type { OmsFile } from '../release/oms-types.ts';
 

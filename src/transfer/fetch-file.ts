@@ -1,7 +1,7 @@
 // Fetches one file that a signed statement names: goes on where it was left, and stops at the first wrong byte that can be told.
 import { toHex } from '../bytes/text.ts';
 import { sha256 } from '../crypto/digest.ts';
-import type { HashName } from '../files/hash-file.ts';
+import type { HashName } from '../files/hashes.ts';
 import type { ReleaseFault } from '../release/judgement.ts';
 import type { OmsFile } from '../release/oms-types.ts';
 import { attempts } from './attempts.ts';

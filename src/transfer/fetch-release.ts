@@ -3,7 +3,7 @@ import { lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ReleaseError } from '../errors.ts';
 import { writeFileDurably } from '../files/durable.ts';
-import { assertFree, FILE_OVERHEAD } from '../files/space.ts';
+import { assertFree, diskError, FILE_OVERHEAD } from '../files/space.ts';
 import type { ReleaseFault } from '../release/judgement.ts';
 import { inLanes } from '../release/lanes.ts';
 import { hashOfType, pathFault } from '../release/oms-resources.ts';
@@ -115,18 +115,6 @@ async function findRelease(parts: ReleaseParts, source: string, id: string): Pro
     if (passport !== null) return { base, passport };
   }
   throw refusedAnswer(given, `there is no ${PASSPORT_FILE} here, nor below ${id}/`);
-}
-
-/** Errors of the disk in the words of this product. */
-function diskError(folder: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new ReleaseError('DISK_FULL', `${folder} is full`, { cause: error });
-  // As where a file and a folder of a release have one name.
-  if (error instanceof Error && 'syscall' in error) {
-    return new ReleaseError('RELEASE_INVALID', `${folder}: ${error.message}`, { cause: error });
-  }
-  return error;
 }
 
 async function fetchAll(parts: ReleaseParts, source: string, id: string): Promise<Fetched> {

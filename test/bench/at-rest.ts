@@ -1,8 +1,8 @@
 // An agent that has nothing to do: its memory against an empty Node process, its processor time, how soon it proves itself, and its bytes.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,20 +12,17 @@ import { startController } from '../support/running-controller.ts';
 import type { RunningController } from '../support/running-controller.ts';
 import { startSoftwareTpm } from '../support/software-tpm.ts';
 import type { Bench, BenchOptions } from './bench.ts';
+import { builtIn } from './built.ts';
 import { interleave, median, printed } from './interleave.ts';
 import type { Figure } from './interleave.ts';
+import { resident } from './resident.ts';
+import { startOfUnit } from './unit-start.ts';
+import type { Start } from './unit-start.ts';
 
-const root = join(import.meta.dirname, '../..');
 const TICKS_PER_SECOND = 100;
 /** V8 gives back what starting took only after some seconds without work. */
 const QUICK_SECONDS = 12;
 const FULL_SECONDS = 60;
-
-/** Resident MiB of a process: now, or at its peak. */
-function resident(pid: number, which: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
-  const kib = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kib) / 1024;
-}
 
 /** Processor seconds that a process has used: fields 14 and 15 of proc(5) stat. */
 function processor(pid: number): number {
@@ -44,29 +41,6 @@ async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<
 function pidOf({ pid }: ChildProcess): number {
   if (pid === undefined) throw new Error('the process did not start');
   return pid;
-}
-
-/** The package as it is shipped: type-stripping at each start is no part of the product. */
-async function built(dir: string): Promise<string> {
-  const dist = join(dir, 'dist');
-  execFileSync(process.execPath, ['test/run/build.ts', dist], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
-  await symlink(join(root, 'node_modules'), join(dir, 'node_modules'));
-  await symlink(join(root, 'package.json'), join(dir, 'package.json'));
-  return join(dist, 'src/cli/main.js');
-}
-
-interface Start {
-  readonly flags: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** How the unit of systemd that is shipped starts the agent: the flags of Node, and what its allocator is told. */
-function startOfUnit(): Start {
-  const unit = readFileSync(join(root, 'native/systemd/touchstone-agent.service'), 'utf8');
-  const flags = /^ExecStart=\/usr\/bin\/env node (.*) \/usr\/bin\/touchstone agent$/m.exec(unit)?.[1];
-  const env = [...unit.matchAll(/\b(MALLOC_\w+)=(\w+)/g)].map(([, name = '', value = '']) => [name, value] as const);
-  if (flags === undefined || env.length === 0) throw new Error('the unit of the agent says not how Node is started');
-  return { flags: flags.split(' '), env: Object.fromEntries(env) };
 }
 
 const BARE: Start = { flags: [], env: {} };
@@ -160,7 +134,7 @@ async function measuredIn(world: World, { quick, rounds }: BenchOptions): Promis
 }
 
 async function measured(options: BenchOptions): Promise<Figure[]> {
-  const main = await built(options.dir);
+  const main = join(builtIn(options.dir), 'src/cli/main.js');
   const state = join(options.dir, 'state');
   await mkdir(state, { mode: 0o700 });
   await using tpm = await startSoftwareTpm({ ekCertificates: false });

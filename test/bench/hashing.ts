@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const MIB = 2 ** 20;
 
 /** Writes `size` bytes that no file system makes smaller, and gives their SHA-256. */
-async function makeFile(path: string, size: number): Promise<string> {
+export async function makeFile(path: string, size: number): Promise<string> {
   const block = randomBytes(MIB);
   const hash = createHash('sha256');
   const file = await open(path, 'w');

@@ -8,13 +8,14 @@ import { appraisal } from './appraisal.ts';
 import type { Bench } from './bench.ts';
 import { evidence } from './evidence.ts';
 import { hashing } from './hashing.ts';
+import { install } from './install.ts';
 import { reached } from './interleave.ts';
 import type { Figure } from './interleave.ts';
 import { machine } from './machine.ts';
 import { throughput } from './throughput.ts';
 import { table } from './print.ts';
 
-const BENCHES: readonly Bench[] = [hashing, evidence, appraisal, throughput, atRest];
+const BENCHES: readonly Bench[] = [hashing, install, evidence, appraisal, throughput, atRest];
 
 const { values } = parseArgs({
   options: {

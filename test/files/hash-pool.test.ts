@@ -18,12 +18,16 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { asyncIo, aheadIo, BLOCK_BYTES, Blocks, blockingIo, hashOne } from '../../src/files/hash-file.ts';
 import type { FileIo } from '../../src/files/hash-file.ts';
 import { HashPool } from '../../src/files/hash-pool.ts';
+import { Hashes } from '../../src/files/hashes.ts';
 import { hashTree } from '../../src/files/hash-tree.ts';
 import { listTree } from '../../src/files/tree.ts';
 
 const MiB = 1024 * 1024;
 const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 const pattern = (size: number): Buffer => Buffer.alloc(size, 'the quick brown fox ');
+
+/** A whole file by its path, and nothing else asked. */
+const PLAIN = { fd: null, algorithms: ['sha256'], parts: null, size: null, copyTo: null } as const;
 
 let root = '';
 beforeEach(() => {
@@ -46,7 +50,7 @@ describe('the digest of one file', () => {
       const bytes = pattern(size);
       const path = file('f', bytes);
       for (const io of [asyncIo, blockingIo, aheadIo]) {
-        const task = { path, fd: null, algorithms: ['sha256', 'blake2b512'], range: null } as const;
+        const task = { ...PLAIN, path, algorithms: ['sha256', 'blake2b512'] } as const;
         const { size: found, digests } = await hashOne(task, io, new Blocks());
         expect(found).toBe(size);
         expect(digests.map((d) => d.toString('hex'))).toEqual([
@@ -68,19 +72,30 @@ describe('the digest of one file', () => {
     expect(pool.threads).toBe(1);
   });
 
-  test('covers exactly the bytes of a range', async () => {
-    const bytes = pattern(2 * MiB);
-    const path = file('f', bytes);
+  test.each([1, 1000, BLOCK_BYTES - 1, BLOCK_BYTES, MiB + 3, 2 * MiB - 1, 2 * MiB, 3 * MiB])(
+    'comes with those of its parts of %i bytes',
+    async (length) => {
+      const bytes = pattern(length < 1000 ? 2000 : 2 * MiB);
+      const path = file('f', bytes);
+      const expected = Array.from({ length: Math.ceil(bytes.length / length) }, (_, at) =>
+        sha256(bytes.subarray(at * length, (at + 1) * length)),
+      );
+      await using pool = new HashPool();
+      for (const size of [bytes.length, 10 * MiB]) {
+        const options = { size, parts: { algorithm: 'sha256', bytes: length } } as const;
+        const { digests, parts } = await pool.digestFile(path, ['sha256'], options);
+        expect(digests[0]?.toString('hex')).toBe(sha256(bytes));
+        expect(parts.map((one) => one.toString('hex'))).toEqual(expected);
+      }
+    },
+  );
+
+  test('of an empty file has no parts, and a part of no bytes is a bug', async () => {
     await using pool = new HashPool();
-    for (const [start, end] of [
-      [0, 10],
-      [5, 5],
-      [1000, 2 * MiB],
-      [MiB - 3, MiB + 3],
-    ] as const) {
-      const { digests } = await pool.digestFile(path, ['sha256'], { range: { start, end } });
-      expect(digests[0]?.toString('hex')).toBe(sha256(bytes.subarray(start, end)));
-    }
+    const ask = async (bytes: number): Promise<unknown> =>
+      pool.digestFile(file('f', ''), [], { parts: { algorithm: 'sha256', bytes } });
+    expect(await ask(7)).toMatchObject({ size: 0, digests: [], parts: [] });
+    expect(() => new Hashes([], { algorithm: 'sha256', bytes: 0 })).toThrow(RangeError);
   });
 
   test('of a sparse file of more than 4 GiB is the digest that openssl gives', async () => {
@@ -125,7 +140,7 @@ describe('what has no digest', () => {
     const refuse = (): never => {
       throw Object.assign(new Error(code), { code });
     };
-    const task = { path: file('f', 'x'), fd: null, algorithms: ['sha256'], range: null } as const;
+    const task = { ...PLAIN, path: file('f', 'x') };
     for (const io of [
       { ...blockingIo, open: refuse },
       { ...blockingIo, read: refuse },
@@ -186,7 +201,7 @@ describe('what has no digest', () => {
     ],
   ])('a file that %s while it is read is refused as changed', async (_what, act) => {
     const path = file('f', pattern(3 * BLOCK_BYTES));
-    const task = { path, fd: null, algorithms: ['sha256'], range: null } as const;
+    const task = { ...PLAIN, path };
     await expect(
       hashOne(
         task,
@@ -196,15 +211,6 @@ describe('what has no digest', () => {
         new Blocks(),
       ),
     ).rejects.toMatchObject({ kind: 'changed' });
-  });
-
-  test('a range beyond the end is refused as changed, a negative one is a bug', async () => {
-    const path = file('f', 'abc');
-    await using pool = new HashPool();
-    await expect(pool.digestFile(path, ['sha256'], { range: { start: 1, end: 4 } })).rejects.toMatchObject({
-      kind: 'changed',
-    });
-    await expect(pool.digestFile(path, ['sha256'], { range: { start: 2, end: 1 } })).rejects.toThrow(RangeError);
   });
 });
 

@@ -1,6 +1,6 @@
 // Where a release may come from, what of it is copied, and what is said when that cannot be done.
+import { execFileSync } from 'node:child_process';
 import {
-  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -16,17 +16,10 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { HashPool } from '../../src/files/hash-pool.ts';
 import { sourceFolder } from '../../src/gate/source.ts';
-import {
-  inboxFolder,
-  incomingFolder,
-  noHook,
-  placesOf,
-  releaseFolder,
-  releaseOfTarget,
-} from '../../src/gate/places.ts';
+import { inboxFolder, incomingFolder, releaseFolder, releaseOfTarget } from '../../src/gate/places.ts';
 import type { StepHook } from '../../src/gate/places.ts';
-import { assertSpace, stage } from '../../src/gate/staging.ts';
-import { makeRelease, writeTree } from '../release/publisher.ts';
+import { assertSpace } from '../../src/gate/staging.ts';
+import { FILES, makeRelease } from '../release/publisher.ts';
 import { Device } from './device.ts';
 
 const pool = new HashPool();
@@ -114,7 +107,7 @@ describe('a release that was fetched', () => {
     expect(device.names('incoming')).toEqual([]);
   });
 
-  test.each(['copy files', 'read the copy', 'name ready', 'switch the link', 'clean up'])(
+  test.each(['copy files', 'write signatures', 'name ready', 'switch the link', 'clean up'])(
     'is still there, or in, after a cut before the step %j',
     async (at) => {
       await using device = new Device(pool);
@@ -197,58 +190,95 @@ describe('a source is not taken', () => {
 });
 
 describe('what is copied', () => {
-  const staging = async (device: Device, step: StepHook, files = [{ path: 'a/f', size: 1 }]): Promise<string> => {
-    const places = placesOf(device.stateDir);
-    mkdirSync(places.releases, { recursive: true });
-    const model = join(device.stateDir, 'source');
-    writeTree(model, { 'a/f': 'x' });
-    const bytes = Buffer.from('{}');
-    return stage({ places, id: good.id, model, files, sig: bytes, passport: bytes, token: null, own: false, step });
+  /** Installs a release of its own, whose model folder is bent when it was listed and before a byte of it was copied. */
+  const bent = async (device: Device, bend: (model: string) => void): Promise<unknown> => {
+    const made = await makeRelease(mkdtempSync(join(root, 'bent-')), pool);
+    const step: StepHook = (name) => {
+      if (name === 'copy files') bend(join(made.folder, 'model'));
+    };
+    return device.install(made.id, made.folder, { changes: { step } });
   };
 
   test('is what was listed, for nobody to write', async () => {
     await using device = new Device(pool);
-    const staged = await staging(device, noHook);
-    expect(lstatSync(join(staged, 'model/a/f')).mode & 0o777).toBe(0o444);
-    expect(lstatSync(join(staged, 'model/a')).mode & 0o777).toBe(0o555);
-    chmodSync(staged, 0o755);
+    await device.install(good.id, good.folder);
+    const there = join(device.stateDir, 'releases', good.id);
+    const modes = ['', 'model', 'model/labels', 'model/labels/en.txt', 'passport.json', 'model.sig'].map(
+      (path) => lstatSync(join(there, path)).mode & 0o777,
+    );
+    expect(modes).toEqual([0o555, 0o555, 0o555, 0o444, 0o444, 0o444]);
   });
 
   test('never comes through a folder that became a link after the listing', async () => {
     await using device = new Device(pool);
-    const swap = (name: string): void => {
-      if (name !== 'copy files') return;
-      const source = join(device.stateDir, 'source');
-      renameSync(join(source, 'a'), join(device.stateDir, 'b'));
-      symlinkSync('../b', join(source, 'a'));
-    };
-    await expect(staging(device, swap)).rejects.toEqual(invalid('is not a regular file of the release'));
+    const swapped = bent(device, (model) => {
+      renameSync(join(model, 'labels'), join(model, '../elsewhere'));
+      symlinkSync('../elsewhere', join(model, 'labels'));
+    });
+    await expect(swapped).rejects.toEqual(invalid('is not a regular file of the release'));
     expect(device.names('releases')).toEqual([]);
   });
 
-  test('never comes from a link, a pipe or a file that grows', async () => {
+  test.each<[string, string, (file: string) => void]>([
+    [
+      'a link',
+      'cannot be read',
+      (file) => {
+        symlinkSync('/etc/hostname', file);
+      },
+    ],
+    [
+      'a folder',
+      'is not a regular file',
+      (file) => {
+        mkdirSync(file);
+      },
+    ],
+    [
+      'a pipe',
+      'is not a regular file',
+      (file) => {
+        execFileSync('mkfifo', [file]);
+      },
+    ],
+    [
+      'a longer file',
+      'grows while it is copied',
+      (file) => {
+        writeFileSync(file, 'more than was announced '.repeat(9));
+      },
+    ],
+  ])('never comes from what became %s after the listing', async (_what, words, make) => {
     await using device = new Device(pool);
-    const file = join(device.stateDir, 'source/a/f');
-    const replace = (make: () => void) => (name: string) => {
-      if (name !== 'copy files') return;
-      rmSync(file, { recursive: true });
-      make();
-    };
-    const link = replace(() => {
-      symlinkSync('/etc/hostname', file);
+    const replaced = bent(device, (model) => {
+      rmSync(join(model, 'labels/en.txt'));
+      make(join(model, 'labels/en.txt'));
     });
-    await expect(staging(device, link)).rejects.toEqual(invalid('cannot be read'));
-    rmSync(file);
-    const folder = replace(() => {
-      mkdirSync(file);
-    });
-    await expect(staging(device, folder)).rejects.toEqual(invalid('is not a regular file'));
-    rmSync(file, { recursive: true });
-    const longer = replace(() => {
-      writeFileSync(file, 'more than was announced');
-    });
-    await expect(staging(device, longer)).rejects.toEqual(invalid('grows while it is copied'));
+    await expect(replaced).rejects.toEqual(invalid(words));
     expect(device.names('releases')).toEqual([]);
+  });
+
+  test.each([
+    ['other bytes', 'release-file-changed', 'weights of version 2'],
+    ['fewer bytes', 'release-file-changed', 'weights'],
+  ])('and has %s by then is refused, and nothing of it stays', async (_what, rule, text) => {
+    await using device = new Device(pool);
+    const outcome = await bent(device, (model) => {
+      writeFileSync(join(model, 'classifier.onnx'), text);
+    });
+    expect(outcome).toMatchObject({ kind: 'refused', rule });
+    expect(device.names('releases')).toEqual([]);
+    expect(device.linked()).toBeNull();
+  });
+
+  test('is what was judged, also where the source changes a moment later', async () => {
+    await using device = new Device(pool);
+    const made = await makeRelease(mkdtempSync(join(root, 'late-')), pool);
+    const step: StepHook = (name) => {
+      if (name === 'write signatures') writeFileSync(join(made.folder, 'model/classifier.onnx'), 'other weights');
+    };
+    expect(await device.install(made.id, made.folder, { changes: { step } })).toMatchObject({ rule: 'done' });
+    expect(device.read('classifier.onnx')).toBe(FILES['classifier.onnx']);
   });
 
   test('fits on the disk before the first byte is copied', async () => {
@@ -256,22 +286,7 @@ describe('what is copied', () => {
     await expect(assertSpace(root, [{ path: 'f', size: 1 }], 1)).resolves.toBeUndefined();
   });
 
-  test('and changes between its copy and its check is refused, and nothing of it stays', async () => {
-    await using device = new Device(pool);
-    const step: StepHook = (name) => {
-      if (name !== 'read the copy') return;
-      const [staged = ''] = device.names('releases');
-      const file = join(device.stateDir, 'releases', staged, 'model/classifier.onnx');
-      chmodSync(file, 0o644);
-      writeFileSync(file, 'other weights');
-    };
-    const outcome = await device.install(good.id, good.folder, { changes: { step } });
-    expect(outcome).toMatchObject({ kind: 'refused', rule: 'release-file-changed' });
-    expect(device.names('releases')).toEqual([]);
-    expect(device.linked()).toBeNull();
-  });
-
-  test('and cannot be read again is cleared away', async () => {
+  test('and cannot be hashed is cleared away', async () => {
     await using device = new Device(pool);
     const closed = new HashPool();
     await closed[Symbol.asyncDispose]();

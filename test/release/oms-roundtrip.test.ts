@@ -7,7 +7,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { verifyEcdsa } from '../../src/crypto/ecdsa.ts';
 import { pae } from '../../src/crypto/dsse.ts';
 import { HashPool } from '../../src/files/hash-pool.ts';
-import { checkFiles } from '../../src/release/check-files.ts';
+import { checkFiles, readingIn } from '../../src/release/check-files.ts';
+import type { CheckedFiles, CheckOptions } from '../../src/release/check-files.ts';
 import { diffManifests, manifestDigest } from '../../src/release/manifest.ts';
 import { DEFAULT_IGNORES, ignoring, listModel } from '../../src/release/model-files.ts';
 import type { ModelFiles } from '../../src/release/model-files.ts';
@@ -38,8 +39,17 @@ async function signed(path: string, options: Partial<StatementOptions> = {}): Pr
   return said.statement;
 }
 
+async function checkedIn(
+  path: string,
+  statement: OmsStatement,
+  options: Omit<CheckOptions, 'read'>,
+): Promise<CheckedFiles> {
+  const model = await list(path);
+  return checkFiles(model, statement, { read: readingIn(model.folder, pool), ...options });
+}
+
 async function rulesOf(path: string, statement: OmsStatement, surplusAllowed = false): Promise<string[]> {
-  const checked = await checkFiles(await list(path), statement, { pool, withManifest: true, surplusAllowed });
+  const checked = await checkedIn(path, statement, { withManifest: true, surplusAllowed });
   return [...new Set(checked.faults.map((fault) => fault.rule))];
 }
 
@@ -114,11 +124,8 @@ test('BLAKE2b statements are checked, and give the manifest in SHA-256', async (
   const read = readStatement(handStatement({ resources, serialization: { hash_type: 'blake2b' } }));
   if ('faults' in read) throw new Error('a good statement');
   const { statement: sha } = await makeStatement(await list(dir), { method: 'files', ignored: [], pool });
-  const options = { pool, withManifest: true };
-  const [blake, plain] = await Promise.all([
-    checkFiles(await list(dir), read.statement, options),
-    checkFiles(await list(dir), sha, options),
-  ]);
+  const options = { withManifest: true };
+  const [blake, plain] = await Promise.all([checkedIn(dir, read.statement, options), checkedIn(dir, sha, options)]);
   expect(blake.faults).toEqual([]);
   expect(manifestDigest(blake.entries)).toEqual(manifestDigest(plain.entries));
 });
@@ -127,10 +134,10 @@ test('empty files, which shards cannot name, are named apart and are in the mani
   const dir = fresh();
   writeTree(dir, { f: 'abc', empty: '' });
   const statement = await signed(dir, { method: 'shards' });
-  const seen = await checkFiles(await list(dir), statement, { pool, withManifest: true });
+  const seen = await checkedIn(dir, statement, { withManifest: true });
   expect(seen).toMatchObject({ faults: [], unseen: ['empty'] });
   expect(seen.entries.map((entry) => entry.path).toSorted()).toEqual(['empty', 'f']);
-  const quick = await checkFiles(await list(dir), statement, { pool, withManifest: false });
+  const quick = await checkedIn(dir, statement, { withManifest: false });
   expect(quick).toMatchObject({ faults: [], entries: [], unseen: ['empty'] });
 });
 
@@ -202,11 +209,11 @@ test('progress and a stop reach the hashing, when signing and when checking', as
   };
   const statement = await signed(dir, { onProgress, signal: new AbortController().signal });
   expect(bytes).toBe(150);
-  const more = { pool, withManifest: false, onProgress };
-  await checkFiles(await list(dir), statement, more);
+  const more = { withManifest: false, onProgress };
+  await checkedIn(dir, statement, more);
   expect(bytes).toBe(300);
   const stopped = AbortSignal.abort(new Error('stopped'));
-  await expect(checkFiles(await list(dir), statement, { ...more, signal: stopped })).rejects.toThrow('stopped');
+  await expect(checkedIn(dir, statement, { ...more, signal: stopped })).rejects.toThrow('stopped');
 });
 
 describe('the canonical manifest', () => {
