@@ -25,7 +25,8 @@ export function toDevice(row: DeviceSqlRow): DeviceRow {
       maxResetCount: row.max_reset,
     },
     verdict,
-    lastSeen: row.last_seen,
+    // Accepted evidence is not written down as a hint besides.
+    lastSeen: row.at === null || (row.last_seen ?? 0) > row.at ? row.last_seen : row.at,
     online: row.online === 1,
     session: row.session,
     lastSeq: row.last_seq,

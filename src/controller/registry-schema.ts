@@ -58,4 +58,27 @@ CREATE INDEX command_open ON command (device) WHERE outcome IS NULL;
 CREATE TABLE life (id INTEGER PRIMARY KEY CHECK (id = 1), name BLOB, orders_from INTEGER NOT NULL) STRICT;
 INSERT INTO life (id, name, orders_from) VALUES (1, NULL, 0);
 `,
+  `
+-- What each accepted evidence changes, apart from what people decide and endorsements say: one row, which fits a page of its own,
+-- so that a batch writes one page a device. The newest evidence of each device is what an auditor re-appraises offline.
+CREATE TABLE judged (
+  device TEXT NOT NULL PRIMARY KEY, generation INTEGER NOT NULL DEFAULT 0,
+  clock TEXT NOT NULL DEFAULT '0', max_reset INTEGER NOT NULL DEFAULT 0,
+  session TEXT, last_seq INTEGER NOT NULL DEFAULT 0, at INTEGER,
+  log BLOB, slots TEXT NOT NULL DEFAULT '[]', verdict TEXT, envelope TEXT, evidence BLOB
+) STRICT;
+INSERT INTO judged (device, generation, clock, max_reset, session, last_seq, at, log, slots, verdict, envelope, evidence)
+  SELECT id, generation, clock, max_reset, session, last_seq, evidence.at, log, slots, verdict, envelope, evidence.bytes
+  FROM device LEFT JOIN evidence ON evidence.device = device.id;
+DROP TABLE evidence;
+ALTER TABLE device DROP COLUMN generation;
+ALTER TABLE device DROP COLUMN log;
+ALTER TABLE device DROP COLUMN clock;
+ALTER TABLE device DROP COLUMN max_reset;
+ALTER TABLE device DROP COLUMN verdict;
+ALTER TABLE device DROP COLUMN envelope;
+ALTER TABLE device DROP COLUMN session;
+ALTER TABLE device DROP COLUMN last_seq;
+ALTER TABLE device DROP COLUMN slots;
+`,
 ];

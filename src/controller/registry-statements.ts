@@ -21,6 +21,8 @@ export interface DeviceSqlRow {
   readonly last_seq: number;
   readonly slots: string;
   readonly trouble: string | null;
+  /** When its newest accepted evidence was judged. */
+  readonly at: number | null;
 }
 
 export interface EnrolmentSqlRow {
@@ -53,12 +55,14 @@ export interface Statements {
   readonly device: Query<[string], DeviceSqlRow>;
   readonly devices: Query<[], DeviceSqlRow>;
   readonly addDevice: Query<[string, string | null, string, string], unknown>;
+  readonly addJudged: Query<[string], unknown>;
   readonly addEnrolment: Query<[string, Buffer, number, string], unknown>;
   readonly renewEnrolment: Query<[object], unknown>;
   readonly enrolment: Query<[string], EnrolmentSqlRow>;
   readonly setState: Query<[object], unknown>;
   readonly endorseAgain: Query<[object], unknown>;
   readonly enrolAgain: Query<[object], unknown>;
+  readonly judgeAnew: Query<[string], unknown>;
   readonly countPending: Query<[], { n: number }>;
   readonly putCredential: Query<[Buffer, Buffer, Buffer, number], unknown>;
   readonly pruneCredentials: Query<[number, number], unknown>;
@@ -69,8 +73,8 @@ export interface Statements {
   readonly evidence: Query<[string], { at: number; bytes: Buffer }>;
   readonly seen: Query<[number, number, string], unknown>;
   readonly accept: Query<[object], unknown>;
+  readonly heard: Query<[number, string], unknown>;
   readonly addReport: Query<[string, string, number, string, string], unknown>;
-  readonly putEvidence: Query<[string, number, Buffer], unknown>;
   readonly addCommand: Query<[string, string, string, number], unknown>;
   readonly commands: Query<[string], CommandSqlRow>;
   readonly command: Query<[string], CommandSqlRow>;
@@ -98,13 +102,18 @@ export interface Statements {
   readonly dropOtherParts: Query<[string, Buffer], unknown>;
 }
 
+/** A device's two rows as one, without its evidence. */
+const DEVICE = `SELECT device.*, generation, log, clock, max_reset, verdict, envelope, session, last_seq, slots, at
+  FROM device JOIN judged ON judged.device = device.id`;
+
 export function prepareStatements(db: Connection): Statements {
   return {
-    device: db.prepare('SELECT * FROM device WHERE id = ?'),
-    devices: db.prepare('SELECT * FROM device ORDER BY coalesce(label, id)'),
+    device: db.prepare(`${DEVICE} WHERE id = ?`),
+    devices: db.prepare(`${DEVICE} ORDER BY coalesce(label, id)`),
     addDevice: db.prepare(
       `INSERT INTO device (id, state, label, profile, tier) VALUES (?, 'pending', ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
     ),
+    addJudged: db.prepare('INSERT INTO judged (device) VALUES (?)'),
     addEnrolment: db.prepare('INSERT OR REPLACE INTO enrolment (id, request, proven, findings) VALUES (?, ?, ?, ?)'),
     renewEnrolment: db.prepare(
       `UPDATE enrolment SET request = @request, findings = @findings
@@ -118,10 +127,13 @@ export function prepareStatements(db: Connection): Statements {
     ),
     endorseAgain: db.prepare('UPDATE device SET endorsement = @next WHERE id = @id AND endorsement = @before'),
     enrolAgain: db.prepare(
-      `UPDATE device SET state = 'pending', profile = @profile, tier = @tier, endorsement = NULL, generation = generation + 1,
-         log = NULL, clock = '0', max_reset = 0, verdict = NULL, envelope = NULL, session = NULL, last_seq = 0, slots = '[]',
-         trouble = NULL
+      `UPDATE device SET state = 'pending', profile = @profile, tier = @tier, endorsement = NULL, trouble = NULL
        WHERE id = @id AND state = 'retired'`,
+    ),
+    judgeAnew: db.prepare(
+      `UPDATE judged SET generation = generation + 1, clock = '0', max_reset = 0, session = NULL, last_seq = 0, at = NULL,
+         log = NULL, slots = '[]', verdict = NULL, envelope = NULL, evidence = NULL
+       WHERE device = ?`,
     ),
     countPending: db.prepare(`SELECT count(*) AS n FROM device WHERE state = 'pending'`),
     putCredential: db.prepare('INSERT OR REPLACE INTO credential (request, bytes, secret, at) VALUES (?, ?, ?, ?)'),
@@ -135,17 +147,20 @@ export function prepareStatements(db: Connection): Statements {
     // The compare-and-set that makes each challenge count once, however many controllers there are; and a verdict that was made
     // before an operator set the device aside, or let it in again, does not count after.
     accept: db.prepare(
-      `UPDATE device SET generation = @next, log = @log, clock = @clock, max_reset = @maxReset, verdict = @verdict,
-         envelope = @envelope, last_seen = @at, online = 1, session = @session, last_seq = @lastSeq, slots = @slots,
-         trouble = NULL
-       WHERE id = @id AND generation = @generation AND state = @state AND state IN ('approved', 'quarantined')`,
+      `UPDATE judged SET generation = @next, clock = @clock, max_reset = @maxReset, session = @session, last_seq = @lastSeq,
+         at = @at, log = @log, slots = @slots, verdict = @verdict, envelope = @envelope, evidence = @evidence
+       WHERE device = @id AND generation = @generation AND @state IN ('approved', 'quarantined')
+         AND @state = (SELECT state FROM device WHERE id = @id)`,
+    ),
+    // Mostly there is nothing to be changed, and so nothing is written.
+    heard: db.prepare(
+      `UPDATE device SET last_seen = ?, online = 1, trouble = NULL WHERE id = ? AND (online = 0 OR trouble IS NOT NULL)`,
     ),
     addReport: db.prepare(
       'INSERT INTO report (device, session, n, kind, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     ),
     setTrouble: db.prepare('UPDATE device SET trouble = ?, last_seen = ? WHERE id = ?'),
-    evidence: db.prepare('SELECT at, bytes FROM evidence WHERE device = ?'),
-    putEvidence: db.prepare('INSERT OR REPLACE INTO evidence (device, at, bytes) VALUES (?, ?, ?)'),
+    evidence: db.prepare('SELECT at, evidence AS bytes FROM judged WHERE device = ? AND evidence IS NOT NULL'),
     addCommand: db.prepare('INSERT INTO command (id, device, body, created_at) VALUES (?, ?, ?, ?)'),
     commands: db.prepare('SELECT * FROM command WHERE device = ? ORDER BY created_at, id'),
     command: db.prepare('SELECT * FROM command WHERE id = ?'),
@@ -169,8 +184,8 @@ export function prepareStatements(db: Connection): Statements {
        ON CONFLICT (device, slot) DO UPDATE SET last = max(last, (SELECT orders_from FROM life)) + 1 RETURNING last`,
     ),
     standing: db.prepare(
-      `SELECT name AS life, (SELECT coalesce(sum(generation), 0) FROM device) AS accepted,
-         (SELECT max(at) FROM history) AS history, (SELECT max(at) FROM evidence) AS evidence FROM life`,
+      `SELECT name AS life, (SELECT coalesce(sum(generation), 0) FROM judged) AS accepted,
+         (SELECT max(at) FROM history) AS history, (SELECT max(at) FROM judged) AS evidence FROM life`,
     ),
     beginLife: db.prepare('UPDATE life SET name = @next, orders_from = @from WHERE name IS @life'),
     noteAll: db.prepare("INSERT INTO history (device, at, kind, text) SELECT id, ?, 'restored', ? FROM device"),

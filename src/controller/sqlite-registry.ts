@@ -69,6 +69,7 @@ class SqliteRegistry implements Registry {
       this.#db
         .transaction(() => {
           if (this.#sql.addDevice.run(row.id, row.label, row.profile, row.tier).changes === 0) return false;
+          this.#sql.addJudged.run(row.id);
           this.#putEnrolment(enrolment);
           return true;
         })
@@ -85,6 +86,7 @@ class SqliteRegistry implements Registry {
       this.#db
         .transaction(() => {
           if (this.#sql.enrolAgain.run(row).changes === 0) return false;
+          this.#sql.judgeAnew.run(row.id);
           this.#putEnrolment(enrolment);
           return true;
         })
@@ -168,11 +170,12 @@ class SqliteRegistry implements Registry {
       session: one.session,
       lastSeq: one.lastSeq,
       slots: JSON.stringify(one.slots),
+      evidence: one.evidence,
     });
     if (changed.changes === 0) return false;
+    this.#sql.heard.run(verdict.at, one.id);
     for (const report of one.reports) this.#takeReport(one.id, verdict.at, report);
     if (one.change !== null) this.#note(one.id, verdict.at, 'verdict', one.change);
-    this.#sql.putEvidence.run(one.id, verdict.at, one.evidence);
     return true;
   }
 
