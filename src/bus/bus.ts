@@ -5,11 +5,19 @@ export interface BusMessage {
   readonly payload: Buffer;
 }
 
+export interface PublishOptions {
+  readonly retain?: boolean;
+  readonly atMostOnce?: boolean;
+}
+
 /** Errors: BusError. Delivery is at least once and in order per topic while connected; nothing more. */
 export interface Bus extends AsyncDisposable {
   readonly connected: boolean;
-  /** Resolves when the broker has taken it (QoS 1). Rejects when not connected. */
-  publish(topic: string, payload: Uint8Array, options?: { readonly retain?: boolean }): Promise<void>;
+  /**
+   * Resolves when the broker has taken it (QoS 1). Rejects when not connected. `atMostOnce`: resolves when it was handed to the
+   * connection (QoS 0), and is lost with it; for what comes often and is followed by the next. `payload` must not change after.
+   */
+  publish(topic: string, payload: Uint8Array, options?: PublishOptions): Promise<void>;
   /** `filter` may hold + and #; `shared` makes it a shared subscription of that group. */
   subscribe(
     filter: string,

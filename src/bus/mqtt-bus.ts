@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { BusError } from '../errors.ts';
 import { CLIENT_ID_PREFIX } from './bus.ts';
-import type { Bus, BusMessage } from './bus.ts';
+import type { Bus, BusMessage, PublishOptions } from './bus.ts';
 import { firstConnection, startMqttClient } from './mqtt-client.ts';
 
 export interface MqttOptions {
@@ -97,10 +97,17 @@ class MqttBus implements Bus {
     return this.#client.connected;
   }
 
-  async publish(topic: string, payload: Uint8Array, options: { readonly retain?: boolean } = {}): Promise<void> {
+  async publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
     if (!this.#client.connected) throw new BusError('BUS_UNAVAILABLE', `not connected: ${topic} was not published`);
+    const { retain = false, atMostOnce = false } = options;
+    // Not copied.
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    if (atMostOnce) {
+      this.#client.publish(topic, bytes, { qos: 0, retain });
+      return;
+    }
     try {
-      await this.#client.publishAsync(topic, Buffer.from(payload), { qos: 1, retain: options.retain ?? false });
+      await this.#client.publishAsync(topic, bytes, { qos: 1, retain });
     } catch (cause) {
       throw new BusError('BUS_REFUSED', `the broker did not take ${topic}`, { cause });
     }

@@ -258,8 +258,10 @@ export class Intake {
       const level = taken.verdict.status === 'affirming' ? 'info' : 'warning';
       log.write(level, 'verdict', `${known.id}: ${taken.change}`, { device: known.id, status: taken.verdict.status });
     }
-    // A result that is lost is followed by the next one; the device's lease is long enough for that.
-    bus.publish(downTopic(known.id, 'result'), toUtf8(taken.verdict.envelope)).catch(() => undefined);
+    // A result that is lost is followed by the next one; the device's lease is long enough for that, and a device that comes back
+    // asks anew. That the broker took it would tell nobody anything.
+    const envelope = toUtf8(taken.verdict.envelope);
+    bus.publish(downTopic(known.id, 'result'), envelope, { atMostOnce: true }).catch(() => undefined);
     accepted(known);
   }
 

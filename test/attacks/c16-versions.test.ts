@@ -27,6 +27,8 @@ const fresh = (): string => join(root, `${++count}.sqlite`);
 
 describe('the registry', () => {
   const steps = REGISTRY_MIGRATIONS.map((_, i) => i + 1);
+  /** The schema from which on what is judged of a device has a row of its own. */
+  const JUDGED_APART = 4;
 
   test.each(steps)(
     'that stopped at schema %i has its devices, their verdicts and their counts after the update',
@@ -35,12 +37,17 @@ describe('the registry', () => {
       const migrations = REGISTRY_MIGRATIONS.slice(0, step);
       const old = openSqlite({ path, applicationId: REGISTRY_APPLICATION_ID, migrations, shared: true });
       const verdict = { status: 'affirming', assurance: 'A1', findings: [], at: 5 };
-      old
-        .prepare(
-          `INSERT INTO device (id, state, label, profile, tier, endorsement, generation, clock, max_reset, verdict, envelope)
-         VALUES ('one', 'approved', 'dock 7', 'edge', 'hardware', '{}', 41, '9007199254740993', 3, ?, '{}')`,
-        )
-        .run(JSON.stringify(verdict));
+      const who = `'one', 'approved', 'dock 7', 'edge', 'hardware', '{}'`;
+      const what = `41, '9007199254740993', 3, '${JSON.stringify(verdict)}', '{}'`;
+      const [left, right] = [
+        'id, state, label, profile, tier, endorsement',
+        'generation, clock, max_reset, verdict, envelope',
+      ];
+      if (step < JUDGED_APART) old.exec(`INSERT INTO device (${left}, ${right}) VALUES (${who}, ${what})`);
+      else {
+        old.exec(`INSERT INTO device (${left}) VALUES (${who})`);
+        old.exec(`INSERT INTO judged (device, ${right}) VALUES ('one', ${what})`);
+      }
       old.prepare("INSERT INTO slot_order (device, slot, last) VALUES ('one', 'main', 7)").run();
       old.close();
       await using registry = openSqliteRegistry(path);

@@ -4,8 +4,8 @@ import type { TLSSocket } from 'node:tls';
 import { connected, mqttText, packet, rawClient } from '../support/raw-mqtt.ts';
 
 const SUBSCRIBE = 0x82;
+const PUBLISH_QOS_0 = 0x30;
 const PUBLISH_QOS_1 = 0x32;
-const PUBACK = 0x40;
 const NO_PROPERTIES = Buffer.from([0]);
 const MAX_PACKET_ID = 0xffff;
 
@@ -27,13 +27,18 @@ function bodyOf(bytes: Buffer, at: number): { start: number; end: number } | nul
   return start + length <= bytes.length ? { start, end: start + length } : null;
 }
 
+/** PUBLISH with QoS 1, as the agent's; `id` is of the sender's choice, from 1. */
+export function publication(topic: string, payload: Uint8Array, id: number): Buffer {
+  return packet(
+    PUBLISH_QOS_1,
+    Buffer.concat([mqttText(topic), id16((id % MAX_PACKET_ID) + 1), NO_PROPERTIES, payload]),
+  );
+}
+
 export class LoadClient {
   readonly #socket: TLSSocket;
   /** Begin of a packet whose end is yet to come. */
   #rest: Buffer = Buffer.alloc(0);
-  #id = 1;
-  /** The acknowledgement of what came last goes out with what is sent next. */
-  #ack: Buffer | null = null;
 
   private constructor(socket: TLSSocket, heard: (payload: Buffer) => void) {
     this.#socket = socket;
@@ -57,12 +62,9 @@ export class LoadClient {
     return new LoadClient(socket, heard);
   }
 
-  /** QoS 1; whether it arrived is told by the answer. */
-  publish(topic: string, payload: Uint8Array): void {
-    this.#id = (this.#id % MAX_PACKET_ID) + 1;
-    const message = packet(PUBLISH_QOS_1, Buffer.concat([mqttText(topic), id16(this.#id), NO_PROPERTIES, payload]));
-    this.#socket.write(this.#ack === null ? message : Buffer.concat([this.#ack, message]));
-    this.#ack = null;
+  /** Sends what `publication` made; whether it arrived is told by the answer. */
+  send(made: Buffer): void {
+    this.#socket.write(made);
   }
 
   #take(bytes: Buffer, heard: (payload: Buffer) => void): void {
@@ -70,13 +72,8 @@ export class LoadClient {
     let at = 0;
     for (let body = bodyOf(all, at); body !== null; body = bodyOf(all, at)) {
       const { start, end } = body;
-      // Results come with QoS 1 and without properties.
-      if (all[at] === PUBLISH_QOS_1) {
-        const named = start + 2 + all.readUInt16BE(start);
-        const ack = packet(PUBACK, all.subarray(named, named + 2));
-        this.#ack = this.#ack === null ? ack : Buffer.concat([this.#ack, ack]);
-        heard(all.subarray(named + 3, end));
-      }
+      // Results come with QoS 0 and without properties; what else comes is an acknowledgement.
+      if (all[at] === PUBLISH_QOS_0) heard(all.subarray(start + 2 + all.readUInt16BE(start) + 1, end));
       at = end;
     }
     this.#rest = all.subarray(at);

@@ -75,7 +75,7 @@ async function measured({ quick, rounds }: BenchOptions): Promise<Figure[]> {
         limitName: 'openssl speed, P-256 verify, one core',
         bar: { atLeast: 0.4 },
       },
-      printed('  evidence message, 2 new records', bytes, 'bytes'),
+      printed('  evidence packet, 2 new records', bytes, 'bytes'),
       printed('  controller, CPU an attestation', median(cpu), 'µs'),
       printed('  devices, CPU an attestation', median(loadCpu), 'µs', 'the load itself'),
       printed('  controller, resident', count.memory / 2 ** 20, 'MiB'),

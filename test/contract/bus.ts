@@ -67,6 +67,16 @@ export function busContract(title: string, open: () => Promise<BusPair>): void {
       }
     });
 
+    it('delivers what is sent at most once too, in order', async () => {
+      const { device, controller } = await opened();
+      const got = inbox();
+      await device.subscribe(`touchstone/1/d/${DEVICE}/result`, got.take);
+      for (let i = 0; i < 300; i++) {
+        await controller.publish(`touchstone/1/d/${DEVICE}/result`, Buffer.from(String(i)), { atMostOnce: true });
+      }
+      for (let i = 0; i < 300; i++) expect((await got.next()).payload.toString()).toBe(String(i));
+    });
+
     it('gives a handler only what its filter matches', async () => {
       const { device, controller } = await opened();
       const [evidence, status] = [inbox(), inbox()];
