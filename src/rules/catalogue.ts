@@ -3,15 +3,17 @@ import { BUNDLE_RULES } from './bundle-rules.ts';
 import { ENROLMENT_RULES } from './enrolment-rules.ts';
 import { EVIDENCE_RULES } from './evidence-rules.ts';
 import { OUTCOME_RULES } from './outcome-rules.ts';
+import { RECORD_RULES } from './record-rules.ts';
 import { RELEASE_RULES } from './release-rules.ts';
 import type { BundleRuleId } from './bundle-rules.ts';
 import type { EnrolmentRuleId } from './enrolment-rules.ts';
 import type { EvidenceRuleId } from './evidence-rules.ts';
 import type { OutcomeRuleId } from './outcome-rules.ts';
+import type { RecordRuleId } from './record-rules.ts';
 import type { ReleaseRuleId } from './release-rules.ts';
 import type { Rule } from './rule.ts';
 
-export type RuleId = BundleRuleId | EnrolmentRuleId | EvidenceRuleId | OutcomeRuleId | ReleaseRuleId;
+export type RuleId = BundleRuleId | EnrolmentRuleId | EvidenceRuleId | OutcomeRuleId | RecordRuleId | ReleaseRuleId;
 
 export const RULES: Readonly<Record<RuleId, Rule>> = {
   ...RELEASE_RULES,
@@ -19,4 +21,5 @@ export const RULES: Readonly<Record<RuleId, Rule>> = {
   ...ENROLMENT_RULES,
   ...OUTCOME_RULES,
   ...BUNDLE_RULES,
+  ...RECORD_RULES,
 };

@@ -4,12 +4,13 @@ import type { CborValue } from '../bytes/cbor.ts';
 import { byteString, parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { epochShape } from '../evidence/claims.ts';
+import type { Components } from '../cel/events.ts';
 import type { LogState } from './types.ts';
 
 const LIMITS = { maxBytes: 4 * 1024 * 1024, maxDepth: 12, maxItems: 100_000 };
 const digest = byteString(32);
 
-const componentsShape = v.object({
+export const componentsShape: Shape<Components> = v.object({
   agent: digest,
   node: digest,
   profile: digest,
