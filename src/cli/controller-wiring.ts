@@ -8,6 +8,7 @@ import { assertFree } from '../controller/control-server.ts';
 import { Controller } from '../controller/controller.ts';
 import { lineLog } from '../log.ts';
 import type { Log } from '../log.ts';
+import { packageVersion } from './version.ts';
 import { loadSettings, STATE_FILES } from '../controller/settings.ts';
 import type { Settings } from '../controller/settings.ts';
 import { openSqliteRegistry } from '../controller/sqlite-registry.ts';
@@ -61,7 +62,15 @@ export async function runController(run: ControllerRun): Promise<void> {
   await using registry = openSqliteRegistry(join(stateDir, STATE_FILES.registry));
   await using bus = await connect(settings, log, run.signal);
   if (bus === null) return;
-  const controller = new Controller({ settings, registry, bus, clock: systemClock, log, random: Math.random });
+  const controller = new Controller({
+    settings,
+    registry,
+    bus,
+    clock: systemClock,
+    log,
+    random: Math.random,
+    build: `touchstone ${packageVersion()}`,
+  });
   const onHangUp = (): void => {
     controller.reload();
   };

@@ -6,6 +6,7 @@ import { askController } from '../controller/control-client.ts';
 import { stateOption } from './controller.ts';
 import { allowKeys } from './device-allow.ts';
 import { deviceTable, deviceText } from './device-text.ts';
+import { deviceEar } from './evidence-record.ts';
 import { EXIT } from './exit.ts';
 import { outputOf } from './output.ts';
 import type { Json } from './output.ts';
@@ -74,6 +75,11 @@ const DECISIONS: readonly Entry[] = [
   { name: 'retire', says: 'take a device out of the fleet', reason: true },
 ];
 
+/** How long a command waits for evidence. */
+export function timeoutOption(): Option {
+  return new Option('--timeout <seconds>', 'how long to wait').default(30).argParser(secondsOf);
+}
+
 /** `touchstone device`. */
 export function deviceCommand(): Command {
   const command = new Command('device').description(
@@ -92,8 +98,13 @@ export function deviceCommand(): Command {
   }
   add('attest', 'ask a device for evidence now: exit code 0 trusted, 1 not, 3 no answer')
     .argument('<device>', 'id, beginning of an id, or label')
-    .addOption(new Option('--timeout <seconds>', 'how long to wait').default(30).argParser(secondsOf))
+    .addOption(timeoutOption())
     .action(attest);
+  add('ear', 'ask a device for evidence now; its verdict as a signed EAR token (JWT) for other systems')
+    .argument('<device>', 'id, beginning of an id, or label')
+    .option('--out <file>', 'where to; printed by default')
+    .addOption(timeoutOption())
+    .action(deviceEar);
   add('replace', 'a new device takes the place and label of an old one, which is retired')
     .argument('<old>', 'the device that goes')
     .argument('<new>', 'the device that comes: pending or approved')

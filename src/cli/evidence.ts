@@ -1,12 +1,16 @@
-// `touchstone evidence inspect FILE`: explain an evidence message without believing it.
+// `touchstone evidence …`: explain a message without believing it, record how one was accepted, judge such a record again.
 import { open } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { MESSAGE_LIMITS } from '../bytes/cbor.ts';
 import { ConfigError, WireError } from '../errors.ts';
 import { EXIT } from './exit.ts';
 import { isBroken, readEvidenceFile, toJson } from './evidence-document.ts';
 import type { EvidenceDocument } from './evidence-document.ts';
+import { stateOption } from './controller.ts';
+import { timeoutOption } from './device.ts';
+import { recordEvidence } from './evidence-record.ts';
 import { evidenceText } from './evidence-text.ts';
+import { verifyRecord } from './evidence-verify.ts';
 import { cleanText, outputOf } from './output.ts';
 
 /** As the grammar bounds a log in parts. */
@@ -66,5 +70,26 @@ export function evidenceCommand(): Command {
     .argument('<file>', 'the message as the device sent it and the registry keeps it')
     .option('--log <file>', 'its log, where that went before the message in parts: their bytes one after another')
     .action(inspect);
+  command
+    .command('record')
+    .description('ask a device for evidence and write down all that its verdict came from, signed by the controller')
+    .argument('<device>', 'id, beginning of an id, or label')
+    .addOption(stateOption())
+    .option('--out <file>', 'where to; DEVICE.record.json by default')
+    .addOption(timeoutOption())
+    .action(recordEvidence);
+  command
+    .command('verify')
+    .description('judge a record again, offline: exit code 0 genuine and trusted, 1 not')
+    .argument('<file>', 'what `touchstone evidence record` wrote')
+    .addOption(
+      new Option(
+        '--fleet <dir>',
+        'folder of the fleet.json that you trust; keys that a root.json beside it revokes count no more',
+      )
+        .env('TOUCHSTONE_FLEET')
+        .makeOptionMandatory(),
+    )
+    .action(verifyRecord);
   return command;
 }

@@ -1,11 +1,12 @@
 // The requests that the control interface takes, each with the shape of its body and what is answered.
 import { parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
-import { fromBase64 } from '../bytes/text.ts';
+import { fromBase64, toBase64 } from '../bytes/text.ts';
 import { MAX_VALID_FOR_MS } from '../protocol/messages.ts';
 import { allowedEksShape } from './allow-list.ts';
 import type { BundleOffice } from './bundle-office.ts';
 import type { Operator } from './operator.ts';
+import type { RecordOffice } from './record-office.ts';
 import type { DeviceRow } from './registry.ts';
 import { deviceDetail, deviceView } from './views.ts';
 import type { DeviceDetail, ViewParts } from './views.ts';
@@ -13,6 +14,7 @@ import type { DeviceDetail, ViewParts } from './views.ts';
 export interface RouteParts {
   readonly operator: Operator;
   readonly bundles: BundleOffice;
+  readonly records: RecordOffice;
   readonly views: ViewParts;
   readonly health: () => Promise<unknown>;
 }
@@ -68,6 +70,16 @@ const ROUTES: Readonly<Record<string, Route>> = {
     const heard = await parts.operator.attest(request.device, request.waitMs, signal);
     const row = heard ?? (await parts.operator.find(request.device));
     return { answered: heard !== null, ...(await shown(parts, row)) };
+  }),
+  record: route(v.strictObject({ device, waitMs: uint(3_600_000) }), async (parts, request, signal) => {
+    const { device: heard, record } = await parts.records.record(request.device, request.waitMs, signal);
+    const row = heard ?? (await parts.operator.find(request.device));
+    return { record: record === null ? null : toBase64(record), ...(await shown(parts, row)) };
+  }),
+  ear: route(v.strictObject({ device, waitMs: uint(3_600_000) }), async (parts, request, signal) => {
+    const { device: heard, token } = await parts.records.ear(request.device, request.waitMs, signal);
+    const row = heard ?? (await parts.operator.find(request.device));
+    return { token, ...(await shown(parts, row)) };
   }),
   token: route(v.strictObject({ name: text(64) }), async ({ operator }, { name }) =>
     Promise.resolve({ token: operator.token(name) }),

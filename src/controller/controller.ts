@@ -21,6 +21,7 @@ import type { Rates } from './post-room.ts';
 import { ReferenceKeeper } from './reference-keeper.ts';
 import type { Registry } from './registry.ts';
 import { RootOffice } from './root-office.ts';
+import { RecordOffice } from './record-office.ts';
 import { Restoration } from './restoration.ts';
 import type { Gap } from './restoration.ts';
 import { Roster } from './roster.ts';
@@ -38,6 +39,8 @@ export interface ControllerParts {
   /** 0 ≤ n < 1; spreads the fleet over time. */
   readonly random: () => number;
   readonly rates?: Rates;
+  /** Name and version of this software, for those who read its tokens. */
+  readonly build?: string;
 }
 
 /** How often it looks for commands that other controllers gave. */
@@ -81,6 +84,7 @@ export class Controller {
   readonly #postRoom: PostRoom;
   readonly #operator: Operator;
   readonly #bundles: BundleOffice;
+  readonly #records: RecordOffice;
   readonly #restoration: Restoration;
   readonly #bell = new Bell();
   readonly #broken = new AbortController();
@@ -122,7 +126,8 @@ export class Controller {
       log,
       keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey },
       yardstick: (profile) => this.#references.terms(profile),
-      accepted: (known) => {
+      accepted: (known, judged) => {
+        this.#records.accepted(judged);
         this.#accepted(known);
       },
       unexplained: async (known, appraisal) => this.#unexplained(known, appraisal),
@@ -181,6 +186,14 @@ export class Controller {
       clock,
       log,
       bell: this.#bell,
+    });
+    this.#records = new RecordOffice({
+      registry,
+      operator: this.#operator,
+      fleetId: settings.trust.fleet.fleetId,
+      resultKey: settings.resultKey,
+      build: parts.build ?? 'touchstone',
+      root: () => this.#references.trust.links.map(({ envelope }) => envelope),
     });
     this.#bundles = new BundleOffice({
       settings,
@@ -284,6 +297,7 @@ export class Controller {
     await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
       operator: this.#operator,
       bundles: this.#bundles,
+      records: this.#records,
       views: { settings, registry, roster: this.#roster, references: this.#references, now: () => clock.now() },
       bell: this.#bell,
       health: async () => this.health(),

@@ -7,8 +7,9 @@ import { WireError } from '../errors.ts';
 import { decodeEvidence } from '../protocol/codec.ts';
 import type { LogPart } from '../protocol/messages.ts';
 import type { Finding } from '../rules/finding.ts';
-import type { Appraisal } from '../verifier/types.ts';
-import { acceptance, afterAcceptance, judge } from './judging.ts';
+import { appraiseInPool } from '../verifier/appraise.ts';
+import type { Appraisal, AppraisalInput } from '../verifier/types.ts';
+import { acceptance, afterAcceptance, inputFor } from './judging.ts';
 import type { JudgingKeys, Yardstick } from './judging.ts';
 import type { Log } from '../log.ts';
 import type { Acceptance, Registry } from './registry.ts';
@@ -36,7 +37,7 @@ export interface IntakeParts {
   readonly log: Log;
   /** Null for a profile that the controller does not have. */
   readonly yardstick: (profileId: string) => Yardstick | null;
-  readonly accepted: (known: Known) => void;
+  readonly accepted: (known: Known, judged: Judged) => void;
   /** Authentic, and not accepted. */
   readonly unexplained: (known: Known, appraisal: Appraisal) => Promise<void>;
   /** It answers a challenge of ours that the registry has yet to come to. */
@@ -74,9 +75,11 @@ interface Held {
 }
 
 /** To be accepted, or not: then null. */
-interface Judged {
+export interface Judged {
   readonly hear: Hear;
+  /** As it was known when it was judged. */
   readonly known: Known;
+  readonly input: AppraisalInput;
   readonly taken: Acceptance;
 }
 
@@ -232,10 +235,11 @@ export class Intake {
     const { registry, roster } = this.#parts;
     try {
       const won = await registry.accept(batch.map(({ taken }) => taken));
-      for (const [i, { known, taken, hear }] of batch.entries()) {
+      for (const [i, judged] of batch.entries()) {
+        const { known, taken, hear } = judged;
         // Another controller was quicker, or an operator took the device out or set it aside: no verdict.
         if (won[i] === true) {
-          this.#answer(roster.update(roster.get(known.id) ?? known, afterAcceptance(taken)), taken);
+          this.#answer(roster.update(roster.get(known.id) ?? known, afterAcceptance(taken)), judged);
           hear({ accepted: true, taken });
         } else this.#refuse('superseded', hear);
       }
@@ -251,7 +255,8 @@ export class Intake {
     hear({ accepted: false, why: rule, findings });
   }
 
-  #answer(known: Known, taken: Acceptance): void {
+  #answer(known: Known, judged: Judged): void {
+    const { taken } = judged;
     const { bus, log, accepted } = this.#parts;
     this.counts.accepted += 1;
     if (taken.change !== null) {
@@ -262,7 +267,7 @@ export class Intake {
     // asks anew. That the broker took it would tell nobody anything.
     const envelope = toUtf8(taken.verdict.envelope);
     bus.publish(downTopic(known.id, 'result'), envelope, { atMostOnce: true }).catch(() => undefined);
-    accepted(known);
+    accepted(known, judged);
   }
 
   async #judge({ id, bytes, log, hear }: Held): Promise<Judged | null> {
@@ -271,9 +276,9 @@ export class Intake {
     for (let tries = 0; known !== null; tries++) {
       const by = yardstick(known.profile);
       if (known.endorsement === null || by === null) break;
-      const now = clock.now();
-      const appraisal = await judge(known, by, bytes, log, now);
-      if (appraisal.accepted) return { hear, known, taken: await acceptance(known, appraisal, by, bytes, keys, now) };
+      const input = inputFor(known, by, bytes, log, clock.now());
+      const appraisal = await appraiseInPool(input);
+      if (appraisal.accepted) return { hear, known, input, taken: await acceptance(known, appraisal, input, keys) };
       const [first] = appraisal.findings;
       // Not the generation we remember: it may be the one that another controller left behind.
       if (tries === 0 && appraisal.findings.length === 1 && first?.rule === 'superseded') {

@@ -3,10 +3,8 @@ import { toHex } from '../bytes/text.ts';
 import type { KeyObject } from 'node:crypto';
 import type { Report } from '../evidence/claims.ts';
 import { signStatementInPool } from '../protocol/statement.ts';
-import type { ResultStatement } from '../protocol/messages.ts';
-import type { Finding, Status } from '../rules/finding.ts';
-import { appraiseInPool } from '../verifier/appraise.ts';
-import type { Appraisal, AppraisalPolicy, ReferenceValues } from '../verifier/types.ts';
+import { resultOf, verdictOf } from '../verifier/result.ts';
+import type { Appraisal, AppraisalInput, AppraisalPolicy, ReferenceValues } from '../verifier/types.ts';
 import type { Acceptance, ReportRow, SlotRow } from './registry.ts';
 import { verdictWords } from './roster.ts';
 import type { Known } from './roster.ts';
@@ -22,26 +20,16 @@ export interface JudgingKeys {
   readonly resultKey: KeyObject;
 }
 
-/** An operator's word is above what the evidence says: a device set aside is not trusted while it is. */
-const QUARANTINE: Finding = {
-  rule: 'quarantine',
-  status: 'contraindicated',
-  subject: 'device',
-  expected: 'a device that no operator has set aside',
-  found: 'set aside by an operator',
-  source: 'operator',
-};
-
-/** Appraises; `known` must have an endorsement. */
-export async function judge(
+/** What this evidence is appraised by; `known` must have an endorsement. `log`: as it came in parts, or null. */
+export function inputFor(
   known: Known,
   { reference, policy }: Yardstick,
   evidence: Buffer,
   log: Buffer | null,
   now: number,
-): Promise<Appraisal> {
+): AppraisalInput {
   if (known.endorsement === null) throw new TypeError('only endorsed devices are judged');
-  return appraiseInPool({ evidence, log, endorsement: known.endorsement, reference, policy, row: known.row, now });
+  return { evidence, log, endorsement: known.endorsement, reference, policy, row: known.row, now };
 }
 
 function reportRow(report: Report): ReportRow {
@@ -65,62 +53,38 @@ function slotRows(appraisal: Appraisal, reference: ReferenceValues): SlotRow[] {
   });
 }
 
-/** The verdict as the device, and anybody else, may check it. */
-function resultOf(
-  appraisal: Appraisal,
-  verdict: { readonly status: Status; readonly findings: readonly Finding[] },
-  about: { readonly fleetId: string; readonly deviceId: string; readonly leaseForMs: number; readonly now: number },
-): ResultStatement {
-  const { fleetId, deviceId, leaseForMs, now } = about;
-  return {
-    v: 1,
-    fleetId,
-    deviceId,
-    evidence: toHex(appraisal.evidenceDigest),
-    status: verdict.status,
-    assurance: appraisal.assurance,
-    slots: appraisal.slots,
-    findings: verdict.findings,
-    appraisedAt: now,
-    leaseForMs,
-    exp: now + leaseForMs,
-    acknowledged: (appraisal.claims?.reports ?? []).map(({ session, n }) => ({ session: toHex(session), n })),
-  };
-}
-
 /** The compare-and-set for an accepted appraisal, with the signed result in it. */
 export async function acceptance(
   known: Known,
   appraisal: Appraisal,
-  { reference, policy }: Yardstick,
-  evidence: Buffer,
+  { evidence, reference, policy, now }: AppraisalInput,
   { fleetId, resultKey }: JudgingKeys,
-  now: number,
 ): Promise<Acceptance> {
   const { next, claims, assurance } = appraisal;
   if (next === null || claims === null) throw new TypeError('only accepted evidence is taken');
-  const aside = known.state === 'quarantined';
-  const verdict = {
-    status: aside ? ('contraindicated' as const) : appraisal.status,
-    findings: aside ? [QUARANTINE, ...appraisal.findings] : appraisal.findings,
-  };
-  const words = verdictWords(verdict.status, assurance, verdict.findings);
-  const leaseForMs = aside ? 0 : policy.leaseForMs;
-  const result = resultOf(appraisal, verdict, { fleetId, deviceId: known.id, leaseForMs, now });
+  const verdict = verdictOf(appraisal, isAside(known), policy.leaseForMs);
+  const { status, findings } = verdict;
+  const words = verdictWords(status, assurance, findings);
+  const result = resultOf(appraisal, verdict, { fleetId, deviceId: known.id, now });
   return {
     id: known.id,
     state: known.state,
     generation: known.row.generation,
     next,
-    verdict: { ...verdict, assurance, at: now, envelope: await signStatementInPool('result', result, resultKey) },
+    verdict: { status, findings, assurance, at: now, envelope: await signStatementInPool('result', result, resultKey) },
     session: toHex(claims.session),
     lastSeq: claims.lastSeq,
     slots: slotRows(appraisal, reference),
     reports: claims.reports.map(reportRow),
     change: words === known.verdict?.words ? null : words,
-    evidence,
+    evidence: Buffer.from(evidence.buffer, evidence.byteOffset, evidence.byteLength),
     ...(claims.rootVersion === undefined ? {} : { rootVersion: claims.rootVersion }),
   };
+}
+
+/** An operator set it aside: it attests, and no verdict trusts it. */
+export function isAside({ state }: Pick<Known, 'state'>): boolean {
+  return state === 'quarantined';
 }
 
 /** What the roster holds of a device after its evidence was accepted. */

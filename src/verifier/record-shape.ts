@@ -153,13 +153,13 @@ export function inputOf(record: AcceptanceRecord): Omit<AppraisalInput, 'endorse
 }
 
 /** Deterministic CBOR. Errors: RangeError for more than RECORD_BYTES. */
-export function encodeRecord(record: AcceptanceRecord): Buffer {
+export function encodeAcceptance(record: AcceptanceRecord): Buffer {
   const bytes = encodeCbor(record as unknown as CborValue);
   if (bytes.length > RECORD_BYTES) throw new RangeError(`a record of ${bytes.length} bytes, at most ${RECORD_BYTES}`);
   return bytes;
 }
 
 /** Errors: WireError. */
-export function decodeRecord(bytes: Uint8Array): AcceptanceRecord {
+export function decodeAcceptance(bytes: Uint8Array): AcceptanceRecord {
   return parseShape(recordShape, decodeCbor(bytes, LIMITS), 'record');
 }

@@ -10,7 +10,7 @@ import { ConfigError, WireError } from '../errors.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 import { openStatement, payloadType } from '../protocol/statement.ts';
 import { encodeRootFile } from '../release/root-chain.ts';
-import { loadTrust, readFleetFile } from '../release/root.ts';
+import { extendTrust, loadTrust, readFleetFile } from '../release/root.ts';
 import type { Trust } from '../release/root.ts';
 import type { RuleId } from '../rules/catalogue.ts';
 import type { Finding } from '../rules/finding.ts';
@@ -18,9 +18,10 @@ import { appraiseWith } from './appraise.ts';
 import { checks } from './checks.ts';
 import type { Checks } from './checks.ts';
 import { trustedEndorsement } from './endorsement.ts';
-import { decodeRecord, encodeRecord, inputOf, RECORD_BYTES, recordOf } from './record-shape.ts';
+import { decodeAcceptance, encodeAcceptance, inputOf, RECORD_BYTES, recordOf } from './record-shape.ts';
 import type { AcceptanceRecord } from './record-shape.ts';
 import { resultOf, verdictOf } from './result.ts';
+import type { Verdict } from './result.ts';
 import { sameBytes } from './same-bytes.ts';
 import type { Appraisal, AppraisalInput } from './types.ts';
 
@@ -60,7 +61,7 @@ export interface RecordParts {
 
 /** The file, signed by the controller's result key. Errors: RangeError for an acceptance that is too large to be recorded. */
 export function makeRecord(parts: RecordParts, key: KeyObject): Buffer {
-  const payload = encodeRecord(recordOf(parts.input, parts.fleetId, parts.aside));
+  const payload = encodeAcceptance(recordOf(parts.input, parts.fleetId, parts.aside));
   const file: RecordFile = {
     v: 1,
     root: parts.root,
@@ -76,6 +77,8 @@ export interface JudgedRecord {
   readonly findings: readonly Finding[];
   readonly record: AcceptanceRecord | null;
   readonly appraisal: Appraisal | null;
+  /** As it comes out here. */
+  readonly verdict: Verdict | null;
   /** As the controller signed it. */
   readonly result: ResultStatement | null;
 }
@@ -89,6 +92,7 @@ class Judgement {
   readonly #findings: Finding[] = [];
   record: AcceptanceRecord | null = null;
   appraisal: Appraisal | null = null;
+  verdict: Verdict | null = null;
   result: ResultStatement | null = null;
 
   refuse(rule: RuleId, expected: string, found: string): this {
@@ -97,27 +101,28 @@ class Judgement {
   }
 
   get done(): JudgedRecord {
-    return { findings: this.#findings, record: this.record, appraisal: this.appraisal, result: this.result };
+    const { record, appraisal, verdict, result } = this;
+    return { findings: this.#findings, record, appraisal, verdict, result };
   }
 }
 
 function judgeFile(file: RecordFile, trust: Trust, judgement: Judgement): Judgement {
   const keys = trust.resultKeys;
   const payload = opened(file.acceptance, RECORD_TYPE, keys);
-  const verdict = opened(file.result, payloadType('result'), keys);
+  const signed = opened(file.result, payloadType('result'), keys);
   const result = openStatement('result', toUtf8(JSON.stringify(file.result)), keys);
   const endorsement = openStatement('endorsement', toUtf8(JSON.stringify(file.endorsement)), keys);
-  const unsigned = Object.entries({ record: payload, verdict: result && verdict, endorsement })
+  const unsigned = Object.entries({ record: payload, verdict: result && signed, endorsement })
     .filter(([, value]) => value === null)
     .map(([what]) => what);
-  if (payload === null || verdict === null || result === null || endorsement === null) {
+  if (payload === null || signed === null || result === null || endorsement === null) {
     return judgement.refuse(
       'record-signature',
       'signatures by a result key of the fleet root',
       `not signed so: ${unsigned.join(', ')}`,
     );
   }
-  const record = decodeRecord(payload);
+  const record = decodeAcceptance(payload);
   judgement.record = record;
   judgement.result = result;
   const subjects = [record, result, endorsement].map(({ fleetId, deviceId }) => `${fleetId} ${deviceId}`);
@@ -128,8 +133,9 @@ function judgeFile(file: RecordFile, trust: Trust, judgement: Judgement): Judgem
   const appraisal = appraiseWith(WITHOUT_MAC, { ...inputOf(record), endorsement: trustedEndorsement(endorsement) });
   judgement.appraisal = appraisal;
   const { fleetId, deviceId, now, aside, policy } = record;
-  const again = resultOf(appraisal, verdictOf(appraisal, aside, policy.leaseForMs), { fleetId, deviceId, now });
-  if (!appraisal.accepted || !sameBytes(toUtf8(JSON.stringify(again)), verdict)) {
+  judgement.verdict = verdictOf(appraisal, aside, policy.leaseForMs);
+  const again = resultOf(appraisal, judgement.verdict, { fleetId, deviceId, now });
+  if (!appraisal.accepted || !sameBytes(toUtf8(JSON.stringify(again)), signed)) {
     return judgement.refuse(
       'record-verdict',
       `${result.status}, ${result.assurance}, as signed`,
@@ -144,13 +150,17 @@ function wordsOf({ status, assurance, findings }: ResultStatement, { accepted }:
   return `${accepted ? '' : 'not accepted: '}${status}, ${assurance}${rules === '' ? '' : ` (${rules})`}`;
 }
 
-/** The keys that count: by the root that the reader gives, or by the one in the file when fleet.json leads to it. */
+/** The keys that count: by the newest statement that fleet.json leads to, of the reader's root.json and the one in the file. */
 function trustFor(file: RecordFile, fleetFile: Uint8Array, rootFile: Uint8Array | null): Trust | string {
-  // Its age is no matter: what was signed while the statement held stays signed.
-  if (rootFile !== null) return loadTrust(fleetFile, rootFile, 0, 0);
+  const inFile = encodeRootFile(file.root);
+  // Their age is no matter: what was signed while a statement held stays signed.
+  if (rootFile !== null) {
+    const extended = extendTrust(loadTrust(fleetFile, rootFile, 0, 0), inFile, 0);
+    return extended.ok ? extended.trust : extended.findings.map(({ rule, found }) => `${rule}: ${found}`).join('; ');
+  }
   readFleetFile(fleetFile);
   try {
-    return loadTrust(fleetFile, encodeRootFile(file.root), 0, 0);
+    return loadTrust(fleetFile, inFile, 0, 0);
   } catch (error) {
     if (error instanceof ConfigError) return error.message;
     throw error;
@@ -158,8 +168,7 @@ function trustFor(file: RecordFile, fleetFile: Uint8Array, rootFile: Uint8Array 
 }
 
 /**
- * Judges a record. `fleetFile`: the fleet.json that the reader trusts; `rootFile`: a newer root statement than the record's, which may
- * have revoked keys since. Never throws for what the record is. Errors: ConfigError for a fleet.json or root.json that is not to be trusted.
+ * Judges a record. `fleetFile`: the fleet.json that the reader trusts; `rootFile`: the reader's root.json, which may have revoked keys since. Never throws for what the record is. Errors: ConfigError for a fleet.json or root.json that is not to be trusted.
  */
 export function judgeRecord(file: Uint8Array, fleetFile: Uint8Array, rootFile: Uint8Array | null = null): JudgedRecord {
   const judgement = new Judgement();

@@ -25,6 +25,7 @@ import { readRoot } from '../../src/release/root-link.ts';
 import { readFleetFile } from '../../src/release/root.ts';
 import { readEvents } from '../../src/verifier/event-reader.ts';
 import { readLog } from '../../src/verifier/log-reader.ts';
+import { decodeAcceptance } from '../../src/verifier/record-shape.ts';
 import { anyReads, assertSame, readOrRefused } from './target.ts';
 import type { Feed } from './target.ts';
 
@@ -87,4 +88,5 @@ export const MESSAGE_TARGETS: Readonly<Record<string, Feed>> = {
   statements,
   files: (bytes) => anyReads(bytes, whatIsIn(readBundle), parseRootFile, (file) => readFleetFile(file)),
   certificates,
+  record: (bytes) => anyReads(bytes, decodeAcceptance),
 };

@@ -15,6 +15,7 @@ import { TpmsNvPublic } from '../../src/tpm/wire/nv.ts';
 import { TpmtPublic } from '../../src/tpm/wire/public.ts';
 import { TpmtSignature } from '../../src/tpm/wire/signature.ts';
 import { AK_TEMPLATE, EK_TEMPLATES } from '../../src/tpm/wire/templates.ts';
+import { encodeAcceptance, recordOf } from '../../src/verifier/record-shape.ts';
 import { FakeTpm } from '../fakes/fake-tpm.ts';
 import { firmwareLog, HONEST, imaAscii, imaBinary, variable } from '../boot/log-builder.ts';
 import { gguf, openvino, safetensors, tensor, tflite } from '../gate/model-files.ts';
@@ -28,7 +29,8 @@ import {
   rootStatement,
 } from '../release/publisher.ts';
 import { certify, identity, toPem } from '../support/certificates.ts';
-import { genuineEvents } from '../verifier/evidence-builder.ts';
+import { laterRow } from '../verifier/attack.ts';
+import { build, freshRow, genuineEvents } from '../verifier/evidence-builder.ts';
 import { cborNames, cborVector, signedNames, signedVector } from '../vectors/vectors.ts';
 import { TARGETS } from './targets.ts';
 
@@ -74,6 +76,8 @@ const SEEDS: Readonly<Record<string, () => readonly Buffer[] | Promise<readonly 
     return [bundleOf(handStatement()), encodeRootFile([link]), encodeRootFile([link, link]), jsonBytes(fleetFile)];
   },
   certificates,
+  record: () =>
+    [freshRow, laterRow()].map((row) => encodeAcceptance(recordOf(build({ row }), fleetFile.fleetId, false))),
   'tpm-structures': async () => [
     ...[AK_TEMPLATE, ...EK_TEMPLATES.map(({ template }) => template)].map((area) => encode(TpmtPublic, area)),
     encode(TpmsNvPublic, {

@@ -14,7 +14,7 @@ let grandchild = 0;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'watchdog-'));
-  child = spawn('sh', ['-c', 'sleep 600 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  child = spawn('sh', ['-c', 'sleep 600 & echo $!; wait $!'], { stdio: ['ignore', 'pipe', 'ignore'] });
   if (child.stdout === null) throw new TypeError('stdout is a pipe');
   grandchild = Number(String(await once(child.stdout, 'data')));
 });

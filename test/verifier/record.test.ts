@@ -12,7 +12,7 @@ import { TpmtPublic } from '../../src/tpm/wire/public.ts';
 import { appraise } from '../../src/verifier/appraise.ts';
 import { judgeRecord, makeRecord } from '../../src/verifier/record.ts';
 import type { JudgedRecord } from '../../src/verifier/record.ts';
-import { decodeRecord, encodeRecord, inputOf, recordOf } from '../../src/verifier/record-shape.ts';
+import { decodeAcceptance, encodeAcceptance, inputOf, recordOf } from '../../src/verifier/record-shape.ts';
 import { resultOf, verdictOf } from '../../src/verifier/result.ts';
 import type { AppraisalInput } from '../../src/verifier/types.ts';
 import { fleetFile as publisherFleet, jsonBytes, named, rootKeys, rootStatement } from '../release/publisher.ts';
@@ -116,7 +116,7 @@ function plain(value: unknown): unknown {
 test('what is recorded comes back as it was, but for the endorsement and the keys of challenges', () => {
   const { endorsement: _, policy, ...rest } = build({ row: laterRow() });
   const { policy: back, ...others } = inputOf(
-    decodeRecord(encodeRecord(recordOf({ ...rest, policy, endorsement: builtEndorsement }, fleetId, false))),
+    decodeAcceptance(encodeAcceptance(recordOf({ ...rest, policy, endorsement: builtEndorsement }, fleetId, false))),
   );
   expect(plain(others)).toEqual(plain(rest));
   expect(plain({ ...back, challengeKeys: [] })).toEqual(plain({ ...policy, challengeKeys: [] }));
