@@ -91,7 +91,12 @@ export function bytesOf(tree: Asn1 | undefined): Buffer {
   return tree !== undefined && typeof tree.value === 'string' ? Buffer.from(tree.value, 'latin1') : Buffer.alloc(0);
 }
 
-/** The dotted form of an OID; empty for anything else. */
+/** The dotted form of an OID; empty for anything else, an OID with a number beyond 2^53 among it: nobody here knows such a one. */
 export function oidOf(tree: Asn1 | undefined): string {
-  return tree?.type === Type.OID && typeof tree.value === 'string' ? asn1.derToOid(tree.value) : '';
+  if (tree?.type !== Type.OID || typeof tree.value !== 'string') return '';
+  try {
+    return asn1.derToOid(tree.value);
+  } catch {
+    return '';
+  }
 }

@@ -133,6 +133,13 @@ describe('a request', () => {
     expect(read.length).toBeLessThan(50);
   });
 
+  test('with an object identifier that no number holds is refused', () => {
+    const endless = Buffer.from('060b5504ffffffffffffffff00', 'hex');
+    const tree = sequence(fromDer(endless), utf8('x'));
+    expect(oidOf(fromDer(endless))).toBe('');
+    expect(() => readRequest(requestOf(sequence(set(tree))))).toThrow(/one common name/);
+  });
+
   test('nested without end is refused', () => {
     let deep = Buffer.from([0x30, 0x00]);
     while (deep.length < 8000) {
