@@ -8,6 +8,11 @@ import { MESSAGE_LIMITS } from './cbor.ts';
 class Miss extends Error {}
 const MISS = new Miss('not in the usual form');
 
+const marked = (test: RegExp): Uint8Array =>
+  Uint8Array.from({ length: 256 }, (_, code) => Number(test.test(String.fromCharCode(code))));
+const PRINTABLE = marked(/[ -~]/);
+const IN_NAMES = marked(/[a-z0-9-]/);
+
 export class QuickCbor {
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
@@ -16,7 +21,9 @@ export class QuickCbor {
 
   constructor(bytes: Uint8Array) {
     this.#end = bytes.length;
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // A Buffer would give Buffers for its parts, which cost more.
+    const plain = bytes.constructor === Uint8Array;
+    this.#bytes = plain ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -95,17 +102,25 @@ export class QuickCbor {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** Text of 1 to `max` printable ASCII characters. */
-  text(max: number): string {
+  /** Text of 1 to `max` characters that `allowed` marks by their code. */
+  #ascii(max: number, allowed: Uint8Array): string {
     const length = this.#argument(3);
     if (length === 0 || length > max) this.miss();
     const start = this.#span(length);
-    for (let i = start; i < start + length; i++) {
-      // Within the bytes: `span` has seen to it.
-      const code = this.#bytes[i] as number;
-      if (code < 0x20 || code > 0x7e) this.miss();
-    }
+    // Within the bytes: `span` has seen to it.
+    for (let i = start; i < start + length; i++) if (allowed[this.#bytes[i] as number] !== 1) this.miss();
     return this.#text.toString('latin1', start, start + length);
+  }
+
+  /** Text of 1 to `max` printable ASCII characters. */
+  text(max: number): string {
+    return this.#ascii(max, PRINTABLE);
+  }
+
+  /** A name as shape.ts declares it. */
+  name(): string {
+    const name = this.#ascii(63, IN_NAMES);
+    return name.startsWith('-') ? this.miss() : name;
   }
 
   /** One of these texts: as `choices()` made them. */

@@ -6,7 +6,7 @@ export type BoundLog = Uint8Array | { readonly digest: Uint8Array };
 
 const DIGEST_HEAD = [0x58, 0x20] as const;
 
-/** CBOR array of text `label`, of less than 24 characters, and `count` digests, which are still zero. */
+/** CBOR array of text `label`, of less than 24 characters, and `count` digests, which `fill` puts there each time. */
 function template(label: string, count: number): Buffer {
   const digest = Buffer.concat([Buffer.from(DIGEST_HEAD), Buffer.alloc(SHA256_BYTES)]);
   const head = Buffer.from([0x80 + count + 1, 0x60 + label.length]);
@@ -17,14 +17,13 @@ const EVIDENCE = template('touchstone/evidence/1', 3);
 const ENROL = template('touchstone/enrol/1', 1);
 const FLOORS = template('touchstone/floors/1', 1);
 
-/** SHA-256 of `frame` with these digests (binary) put into its last places. */
+/** SHA-256 of `frame` with these digests (binary) put into its last places, all of them. */
 function fill(frame: Buffer, digests: readonly string[]): Buffer {
-  const bytes = Buffer.from(frame);
   const step = DIGEST_HEAD.length + SHA256_BYTES;
   for (const [i, digest] of digests.entries()) {
-    bytes.write(digest, bytes.length - (digests.length - i) * step + DIGEST_HEAD.length, 'latin1');
+    frame.write(digest, frame.length - (digests.length - i) * step + DIGEST_HEAD.length, 'latin1');
   }
-  return sha256(bytes);
+  return sha256(frame);
 }
 
 const binary = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');

@@ -5,8 +5,6 @@ import type { Epoch } from '../tpm/port.ts';
 import { MAX_REPORTS } from './claims.ts';
 import type { Claims, FloorCertificateClaim, Report, SlotClaim } from './claims.ts';
 
-const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
-
 const K = {
   at: key('at'),
   agentVersion: key('agentVersion'),
@@ -51,11 +49,6 @@ const SLOT_STATES = choices('empty', 'active', 'altered', 'stopped');
 const TRIAL_STAGES = choices('health', 'result', 'floor');
 const REPORT_KINDS = choices('refused', 'command', 'activated', 'rolled-back', 'interrupted', 'tpm', 'journal');
 
-function quickName(from: QuickCbor): string {
-  const text = from.text(63);
-  return NAME.test(text) ? text : from.miss();
-}
-
 export function quickEpoch(from: QuickCbor): Epoch {
   from.map(2);
   return {
@@ -68,7 +61,7 @@ function quickSlot(from: QuickCbor): SlotClaim {
   const fields = from.mapSize();
   if (fields !== 5 && fields !== 6) from.miss();
   return {
-    slot: quickName(from.key(K.slot)),
+    slot: from.key(K.slot).name(),
     state: from.key(K.state).oneOf(SLOT_STATES),
     ...(fields === 6 ? { trial: from.key(K.trial).oneOf(TRIAL_STAGES) } : {}),
     release: from.key(K.release).bytesOrNull(32),
@@ -84,7 +77,7 @@ function quickReport(from: QuickCbor): Report {
     at: from.key(K.at).uint(),
     kind: from.key(K.kind).oneOf(REPORT_KINDS),
     rule: from.key(K.rule).text(128),
-    slot: from.key(K.slot).orNull(quickName),
+    slot: from.key(K.slot).orNull((item) => item.name()),
     detail: from.key(K.detail).text(2048),
     session: from.key(K.session).bytes(16),
     subject: from.key(K.subject).textOrNull(512),
@@ -93,7 +86,7 @@ function quickReport(from: QuickCbor): Report {
 
 function quickFloor(from: QuickCbor): { slot: string; floor: number | null } {
   from.map(2);
-  return { slot: quickName(from.key(K.slot)), floor: from.key(K.floor).uintOrNull() };
+  return { slot: from.key(K.slot).name(), floor: from.key(K.floor).uintOrNull() };
 }
 
 function quickCertificate(from: QuickCbor): FloorCertificateClaim {
@@ -121,7 +114,7 @@ export function quickClaims(from: QuickCbor): Claims {
     fleetId: from.key(K.fleetId).bytes(16),
     lastSeq: from.key(K.lastSeq).uint(),
     logFrom: from.key(K.logFrom).uint(),
-    profile: quickName(from.key(K.profile)),
+    profile: from.key(K.profile).name(),
     reports: from.key(K.reports).list(MAX_REPORTS, quickReport),
     session: from.key(K.session).bytes(16),
     bootPcrs: from.key(K.bootPcrs).list(24, (item) => item.bytes(32)),

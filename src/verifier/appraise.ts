@@ -21,7 +21,7 @@ import { readLog } from './log-reader.ts';
 import { foldLog } from './log-state.ts';
 import { contentDigests, replay } from './replay.ts';
 import { clockWentBack } from './tpm-history.ts';
-import { releaseOf } from './slot-judgement.ts';
+import { ReleaseLookup } from './slot-judgement.ts';
 import type { MeasuredSlot } from './slot-judgement.ts';
 import type { Appraisal, AppraisalInput, LogState, ReferenceValues, RowState } from './types.ts';
 
@@ -119,11 +119,11 @@ function readExplained(quoted: Quoted, known: Known, findings: Findings): Explai
   };
 }
 
-function measuredSlots({ slots }: LogState, reference: ReferenceValues): MeasuredSlot[] {
+function measuredSlots({ slots }: LogState, reference: ReferenceValues, releases: ReleaseLookup): MeasuredSlot[] {
   const measured: MeasuredSlot[] = [];
   for (const slot of reference.profile.slots) {
     const held = slots.find((state) => state.slot === slot.name);
-    if (held !== undefined) measured.push({ slot, held, release: releaseOf(held, reference) });
+    if (held !== undefined) measured.push({ slot, held, release: releases.of(held) });
   }
   return measured;
 }
@@ -131,12 +131,13 @@ function measuredSlots({ slots }: LogState, reference: ReferenceValues): Measure
 function toExpected({ input, message, challenge, quote, claims, base, events, replayed }: Explained): Expected {
   const { reference, endorsement } = input;
   const { deviceId } = endorsement.endorsement;
-  const reader = { deviceId, session: claims.session, epoch: quote, reference, before: input.row.log };
+  const releases = new ReleaseLookup(reference);
+  const reader = { deviceId, session: claims.session, epoch: quote, reference, releases, before: input.row.log };
   const state = foldLog(base, events, Buffer.from(replayed, 'latin1'), reader);
   const others = challenge.pcrs.filter((pcr) => pcr !== reference.profile.eventPcr);
   const bootPcrs = new Map(others.map((pcr, i) => [pcr, claims.bootPcrs[i] ?? ZERO_PCR]));
   const floors = readFloorCertificate(claims.floorCertificate);
-  const measured = measuredSlots(state, reference);
+  const measured = measuredSlots(state, reference, releases);
   return { input, sealed: message.challenge, quote, claims, state, floors, measured, bootPcrs };
 }
 

@@ -14,9 +14,11 @@ export function worse(a: Status, b: Status): Status {
   return SEVERITY[a] >= SEVERITY[b] ? a : b;
 }
 
+const CONTROL = /\p{Cc}/u;
+
 /** Text for people: bounded, and free of control characters whoever wrote it. */
 export function showText(text: string): string {
-  const clean = text.replaceAll(/\p{Cc}/gu, '�');
+  const clean = CONTROL.test(text) ? text.replaceAll(/\p{Cc}/gu, '�') : text;
   return clean.length <= MAX_TEXT ? clean : `${clean.slice(0, MAX_TEXT)}…`;
 }
 

@@ -2,8 +2,9 @@
 import type { BootEvent, LogEvent, SlotEvent } from '../cel/events.ts';
 import type { Epoch } from '../tpm/port.ts';
 import { sameBytes } from './same-bytes.ts';
-import { isWrong, releaseOf } from './slot-judgement.ts';
-import type { LogState, ReferenceRelease, ReferenceValues, SlotLogState } from './types.ts';
+import { isWrong } from './slot-judgement.ts';
+import type { ReleaseLookup } from './slot-judgement.ts';
+import type { LogState, ReferenceValues, SlotLogState } from './types.ts';
 
 /** What a log is folded against: who should have written it, and what should be in it. */
 export interface LogReader {
@@ -11,6 +12,7 @@ export interface LogReader {
   readonly session: Uint8Array;
   readonly epoch: Epoch;
   readonly reference: ReferenceValues;
+  readonly releases: ReleaseLookup;
   /** The row's log, of whatever epoch. */
   readonly before: LogState | null;
 }
@@ -23,36 +25,11 @@ function spentSession({ before, epoch }: LogReader): Uint8Array | null {
   return before === null || before.epoch.resetCount === epoch.resetCount ? null : before.session;
 }
 
-/** Looks releases up for events that mostly name the one that the event before them named. */
-class ReleaseLookup {
-  readonly #reference: ReferenceValues;
-  #key: Uint8Array | null = null;
-  #release: ReferenceRelease | undefined;
-
-  constructor(reference: ReferenceValues) {
-    this.#reference = reference;
-  }
-
-  of(event: SlotEvent): ReferenceRelease | undefined {
-    if (event.release === null) return undefined;
-    if (this.#key === null || !sameBytes(this.#key, event.release)) {
-      this.#key = event.release;
-      this.#release = releaseOf(event, this.#reference);
-    }
-    return this.#release;
-  }
-}
-
-function slotState(
-  event: SlotEvent,
-  before: SlotLogState | undefined,
-  reader: LogReader,
-  releases: ReleaseLookup,
-): SlotLogState {
+function slotState(event: SlotEvent, before: SlotLogState | undefined, reader: LogReader): SlotLogState {
   const { slot, release, statement, manifest, configs, differing, more } = event;
   const { slots, hardwareClass } = reader.reference.profile;
   const expected = slots.find(({ name }) => name === slot);
-  const wasWrong = before?.wasWrong === true || isWrong(event, expected, releases.of(event), hardwareClass);
+  const wasWrong = before?.wasWrong === true || isWrong(event, expected, reader.releases.of(event), hardwareClass);
   return { slot, release, statement, manifest, configs, differing, more, wasWrong };
 }
 
@@ -85,11 +62,10 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     foreignExtensions: 0,
   };
   const bootExplained = base === null ? explainsBoot(events, reader.deviceId) : staysExplained(base, events);
-  const releases = new ReleaseLookup(reader.reference);
   const spent = spentSession(reader);
   for (const event of events) {
     seq++;
-    if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader, releases));
+    if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader));
     else if (event.type === 'foreign-extension') foreignExtensions++;
     else components = event.components;
     if (event.type === 'agent-start') startedSession = sameBytes(event.session, spent) ? null : event.session;

@@ -15,8 +15,9 @@ export function contentDigests(records: readonly LogRecord[]): string[] {
 export function replay(start: Uint8Array, records: readonly LogRecord[], events: readonly LogEvent[]): string {
   const pair = Buffer.allocUnsafe(2 * SHA256_BYTES);
   let value = Buffer.from(start.buffer, start.byteOffset, start.byteLength).toString('latin1');
-  for (const [i, { digest }] of records.entries()) {
-    const event = events[i];
+  let next = 0;
+  for (const { digest } of records) {
+    const event = events[next++];
     if (event?.type === 'foreign-extension') pair.set(event.found, 0);
     else pair.write(value, 0, 'latin1');
     pair.write(digest, SHA256_BYTES, 'latin1');

@@ -12,9 +12,25 @@ const EMPTY_MANIFEST: Uint8Array = sha256(Buffer.from([0x80]));
 /** What a slot was measured to hold: SlotLogState without the log's memory of it. */
 export type SlotContent = Omit<SlotLogState, 'wasWrong'>;
 
-/** The reference release of a slot's content; undefined when it names none, or one that nobody we trust signed. */
-export function releaseOf(content: SlotContent, reference: ReferenceValues): ReferenceRelease | undefined {
-  return content.release === null ? undefined : reference.releases.get(toHex(content.release));
+/** The releases that an appraisal asks for: mostly the one that it asked for before. */
+export class ReleaseLookup {
+  readonly #releases: ReferenceValues['releases'];
+  #key: Uint8Array | null = null;
+  #release: ReferenceRelease | undefined;
+
+  constructor({ releases }: ReferenceValues) {
+    this.#releases = releases;
+  }
+
+  /** The reference release of a slot's content; undefined when it names none, or one that nobody we trust signed. */
+  of({ release }: SlotContent): ReferenceRelease | undefined {
+    if (release === null) return undefined;
+    if (this.#key === null || !sameBytes(this.#key, release)) {
+      this.#key = release;
+      this.#release = this.#releases.get(toHex(release));
+    }
+    return this.#release;
+  }
 }
 
 /** A profile's slot with what the log says it holds. */

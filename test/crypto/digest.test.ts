@@ -98,3 +98,15 @@ describe('key derivation', () => {
     expect(kdfA('sha256', key, 'x', u, w, 9)).toHaveLength(2);
   });
 });
+
+test('HMAC-SHA-256 is what node makes of any key and message, call after call', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 140 }), fc.uint8Array({ maxLength: 300 }), (secret, data) => {
+      const key = createSecretKey(secret);
+      const expected = createHmac('sha256', key).update(data).digest('hex');
+      expect(hmacSha256(key, data).toString('hex')).toBe(expected);
+      expect(hmacSha256(key, Buffer.from('another')).toString('hex')).not.toBe(expected);
+      expect(hmacSha256(key, data).toString('hex')).toBe(expected);
+    }),
+  );
+});

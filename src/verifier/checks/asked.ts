@@ -2,7 +2,7 @@
 import { shortHex, toHex } from '../../bytes/text.ts';
 import { isSealedBy } from '../../protocol/challenge.ts';
 import type { Asked, Check } from '../contexts.ts';
-import { sameBytes } from '../same-bytes.ts';
+import { isHexOf, sameBytes } from '../same-bytes.ts';
 
 export const askedChecks: readonly Check<Asked>[] = [
   {
@@ -18,8 +18,8 @@ export const askedChecks: readonly Check<Asked>[] = [
     name: 'challenge-fleet',
     run: ({ input, challenge }, findings) => {
       const expected = input.endorsement.endorsement.fleetId;
-      const found = toHex(challenge.fleetId);
-      if (found !== expected) findings.add('challenge-fleet', 'none', 'device', expected, found, 'endorsement');
+      if (isHexOf(expected, challenge.fleetId)) return;
+      findings.add('challenge-fleet', 'none', 'device', expected, toHex(challenge.fleetId), 'endorsement');
     },
   },
   {
