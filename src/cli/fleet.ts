@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, TouchstoneError } from '../errors.ts';
+import { exportCommand } from './fleet-export.ts';
 import { rootCommands } from './fleet-commands.ts';
 import { each, wholeNumber } from './options.ts';
 import { cleanText, outputOf } from './output.ts';
@@ -141,5 +142,6 @@ Examples:
     )
     .action(async (options: InitOptions, self: Command) => init(options, self));
   for (const one of rootCommands()) command.addCommand(one);
+  command.addCommand(exportCommand());
   return command;
 }

@@ -1,25 +1,18 @@
 // `touchstone rehearse`: what a release will do on the devices of a profile, played on this machine before it ships.
-import { readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { ConfigError, TouchstoneError } from '../errors.ts';
+import { TouchstoneError } from '../errors.ts';
 import type { Limits } from '../rehearse/cast.ts';
 import type { Told } from '../rehearse/rehearse.ts';
 import type { RehearsalReport } from '../rehearse/report.ts';
 import { RULES } from '../rules/catalogue.ts';
 import { EXIT } from './exit.ts';
-import { readPublicKey } from './keys.ts';
 import { each, wholeNumber } from './options.ts';
 import { cleanText, outputOf } from './output.ts';
 import type { Json, Output } from './output.ts';
+import type { Job, JobOptions } from './rehearse-jobs.ts';
 
-interface RehearseOptions {
-  readonly release: string;
-  readonly profile?: readonly string[];
-  readonly key?: readonly string[];
-  readonly fleet?: string;
-  readonly from?: string;
-  readonly slot?: string;
+interface RehearseOptions extends JobOptions {
   readonly root?: string;
   readonly junit?: string;
   readonly maxMemory?: number;
@@ -52,10 +45,15 @@ function told(output: Output, alone: boolean): Told {
 }
 
 function words(output: Output, report: RehearsalReport): string {
-  const { ok, rule, scenes, predicted, run, profile, resources, notes, release } = report;
+  const { ok, rule, fleet, scenes, predicted, run, profile, resources, notes, release } = report;
   const passed = scenes.filter((scene) => scene.result === 'passed').length;
   const what = release === null ? 'the release' : `${release.modelId} ${release.version}`;
   const lines = [''];
+  if (fleet !== null) {
+    const floor = fleet.floor === null ? '' : `, with floor ${fleet.floor}`;
+    const runs = fleet.running === null ? 'have nothing in the slot' : `run release ${fleet.running.slice(0, 12)}`;
+    lines.push(`Played for ${fleet.devices} of the fleet's devices: they ${cleanText(runs)}${floor}.`);
+  }
   if (predicted !== null) {
     lines.push(
       `Every device of profile ${profile.id} will record for slot ${predicted.slot}, in PCR ${profile.eventPcr}:`,
@@ -71,6 +69,11 @@ function words(output: Output, report: RehearsalReport): string {
     lines.push(`It needed ${mib(resources.memoryBytes)} MiB of memory and ${mib(resources.diskBytes)} MiB of disk.`);
   }
   for (const note of notes) lines.push(output.paint('yellow', `Not shown by this rehearsal: ${cleanText(note)}`));
+  const skipped = scenes.filter((scene) => scene.result === 'skipped');
+  if (skipped.length > 0) {
+    const names = skipped.map((scene) => scene.name).join(', ');
+    lines.push(output.paint('yellow', `${cleanText(skipped[0]?.saw ?? '')}: ${names}`));
+  }
   const end = `${passed} of ${scenes.length} scenes as expected`;
   lines.push(
     ok
@@ -83,33 +86,14 @@ function words(output: Output, report: RehearsalReport): string {
   return lines.join('\n');
 }
 
-/** The profiles to play: those named, or all of the fleet's controller. Errors: USAGE; ConfigError. */
-async function profilesOf({ profile, fleet }: RehearseOptions): Promise<readonly string[]> {
-  if (profile !== undefined) return profile;
-  if (fleet === undefined)
-    throw new TouchstoneError('USAGE', 'give --profile FILE, or --fleet with a controller’s profiles');
-  const folder = join(fleet, 'profiles');
-  const names = await readdir(folder).catch((cause: unknown) => {
-    throw new ConfigError('CONFIG_MISSING', `${fleet} holds no profiles: give --profile FILE`, { cause });
-  });
-  const files = names.filter((name) => name.endsWith('.json')).toSorted();
-  if (files.length === 0) throw new ConfigError('CONFIG_MISSING', `${folder} is empty: give --profile FILE`);
-  return files.map((name) => join(folder, name));
-}
-
-async function rehearseOne(profileFile: string, options: RehearseOptions, output: Output): Promise<RehearsalReport> {
-  const [{ rehearse: play }, { reportOf }, { signersByKey, signersOfFleet }, { Stage }] = await Promise.all([
+async function rehearseOne(job: Job, options: RehearseOptions, output: Output): Promise<RehearsalReport> {
+  const [{ rehearse: play }, { reportOf }, { Stage }] = await Promise.all([
     import('../rehearse/rehearse.ts'),
     import('../rehearse/report.ts'),
-    import('../rehearse/signers.ts'),
     import('../testing/stage.ts'),
   ]);
-  const { release, from, fleet, key = [], slot, root, maxMemory, maxDisk, junit } = options;
-  const releases = from === undefined ? [release] : [release, from];
-  const signers =
-    fleet === undefined
-      ? await signersByKey(await Promise.all(key.map(readPublicKey)), profileFile, releases)
-      : await signersOfFleet(fleet, Date.now());
+  const { release, slot, root, maxMemory, maxDisk, junit } = options;
+  const { profile, from, signers, group, notes } = job;
   const bytes = (mib: number | undefined): number | null => (mib === undefined ? null : mib * MIB);
   const limits: Limits = { memory: bytes(maxMemory), disk: bytes(maxDisk) };
   const [, main = ''] = process.argv;
@@ -117,15 +101,16 @@ async function rehearseOne(profileFile: string, options: RehearseOptions, output
   stage.endOnSignals();
   const plan = {
     main,
-    profileFile,
+    profile,
     release,
-    from: from ?? null,
+    from,
     signers,
     slot: slot ?? null,
     root: root ?? null,
     limits,
+    floor: group?.floor ?? null,
   };
-  return reportOf(await play(plan, stage, told(output, junit !== '-')));
+  return reportOf(await play(plan, stage, told(output, junit !== '-')), group, notes);
 }
 
 async function rehearse(options: RehearseOptions, command: Command): Promise<void> {
@@ -138,8 +123,10 @@ async function rehearse(options: RehearseOptions, command: Command): Promise<voi
     );
   }
   if (junit === '-' && output.json) throw new TouchstoneError('USAGE', '--junit - and --json both want stdout');
+  const { jobsOf } = await import('./rehearse-jobs.ts');
+  const { jobs, notes } = await jobsOf(options);
   const reports: RehearsalReport[] = [];
-  for (const profileFile of await profilesOf(options)) reports.push(await rehearseOne(profileFile, options, output));
+  for (const job of jobs) reports.push(await rehearseOne(job, options, output));
   const ok = reports.every((report) => report.ok);
   if (!ok) process.exitCode = EXIT.against;
   if (junit !== undefined) {
@@ -151,8 +138,10 @@ async function rehearse(options: RehearseOptions, command: Command): Promise<voi
     }
     await writeFile(junit, xml);
   }
-  output.result({ ok, rehearsals: reports as unknown as Json[] }, () =>
-    reports.map((one) => words(output, one)).join('\n'),
+  output.result({ ok, rehearsals: reports as unknown as Json[], notes: [...notes] }, () =>
+    [...reports.map((one) => words(output, one)), ...notes.map((note) => output.paint('yellow', cleanText(note)))].join(
+      '\n',
+    ),
   );
 }
 
@@ -164,10 +153,14 @@ export function rehearseCommand(): Command {
     .option('--profile <file>', 'firmware profile of the devices (repeatable)', each)
     .option('--key <file>', "the publisher's public key, PEM (repeatable)", each)
     .option(
-      '--fleet <dir>',
-      'folder with fleet.json and root.json, which name the publishers; its profiles/ without --profile',
+      '--fleet <dir|file|url>',
+      'in the place of --key: folder of fleet.json and root.json, whose profiles/ are played without --profile; or what fleet export wrote, as a file or at an https address: played for the devices as they are',
     )
-    .option('--from <dir>', 'the release that the devices run now: the upgrade from it, and the way back')
+    .option(
+      '--from <dir>',
+      'the release that devices run now: the upgrade from it, and the way back (repeatable: each is played)',
+      each,
+    )
     .option('--slot <name>', 'the slot; by default the one the release is for')
     .option('--root <dir>', 'folder of the firmware image, for runtime and configs')
     .option('--max-memory <mib>', 'most memory that the agent may need', wholeNumber(1, 1_000_000))
@@ -177,13 +170,18 @@ export function rehearseCommand(): Command {
       'after',
       `
 Starts a software TPM, a broker, a controller and an agent in a folder of their own, and plays the release: signatures, installation,
-proof, power cut, tampering. Needs swtpm, swtpm-tools and mosquitto; no root, no network. Leaves nothing behind.
+trial, proof, power cuts, tampering, an older disk, a roll-back. Needs swtpm, swtpm-tools and mosquitto; no root, no network. Leaves
+nothing behind, however it ends.
+
+With --fleet and an export it is played once for all devices that have the same profile, release and version floor; of several --from,
+each group of devices gets the one that it runs.
 
 Exit code 0: every scene as expected. 1: not; the report names the rule (touchstone explain RULE). 3: it could not be played here.
 
 Example:
   touchstone rehearse --profile firmware-profiles/generic-linux.json --release releases/detector-2.1 \\
-    --from releases/detector-2.0 --key publisher.pub.pem --junit rehearsal.xml`,
+    --from releases/detector-2.0 --key publisher.pub.pem --junit rehearsal.xml
+  touchstone rehearse --fleet https://www.example.com/fleet.json --release releases/detector-2.1 --from releases/detector-2.0`,
     )
     .action(rehearse);
 }

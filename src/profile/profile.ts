@@ -225,6 +225,14 @@ function textFault(bytes: Uint8Array, error: WireError): ProfileFault {
   return { field: '', message: message.replace(/ in JSON at position .*$/su, ''), line };
 }
 
+/** A parser's words for people who write profiles. */
+function inWords({ type, expected, received, message }: v.BaseIssue<unknown>): string {
+  if (type === 'strict_object' && expected === 'never') return 'there is no such field';
+  if (type === 'strict_object' && received === 'undefined') return 'is missing';
+  if (type !== 'picklist' || expected === null) return message;
+  return `must be ${expected.replaceAll(/[()]/g, '').replaceAll(' | ', ' or ')}, and is ${received}`;
+}
+
 /** Reads a profile and names everything that is wrong with it. Never throws, whatever the bytes are. */
 export function inspectProfile(bytes: Uint8Array): { loaded: LoadedProfile } | { faults: ProfileFault[] } {
   let json: unknown;
@@ -237,7 +245,7 @@ export function inspectProfile(bytes: Uint8Array): { loaded: LoadedProfile } | {
   const parsed = v.safeParse(Profile, json);
   const faults = parsed.success
     ? contradictions(parsed.output)
-    : parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
+    : parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: inWords(issue) }));
   if (parsed.success && faults.length === 0) return { loaded: { profile: parsed.output, digest: sha256(bytes) } };
   const lines = jsonLines(fromUtf8(bytes));
   return { faults: faults.map((fault) => ({ ...fault, line: lineOf(lines, fault.field) })) };

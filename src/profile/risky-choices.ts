@@ -82,6 +82,10 @@ const CHOICES: readonly Choice[] = [
         field: `slots.${index}.onFailure`,
         message: `slot ${slot.name} says degraded for a model that was changed: its program must know what to do then`,
       },
+      slot.floor === undefined && {
+        field: `slots.${index}.floor`,
+        message: `without a floor in the TPM an older disk brings older releases of slot ${slot.name} back`,
+      },
       !slot.required && {
         field: `slots.${index}.required`,
         message: `nobody is told when slot ${slot.name} holds no model`,

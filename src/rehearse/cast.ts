@@ -2,6 +2,8 @@
 import type { Profile, SlotProfile } from '../profile/profile.ts';
 import type { SignedRelease } from '../release/open.ts';
 import type { Sandbox } from '../testing/sandbox.ts';
+import type { Step } from '../testing/play.ts';
+import type { SceneName } from './acts.ts';
 import type { ComparedRun } from './compare-run.ts';
 import type { Install } from './predict.ts';
 
@@ -26,8 +28,15 @@ export interface Cast {
   readonly profileDigest: Uint8Array;
   readonly slot: SlotProfile;
   readonly release: SignedRelease;
+  /** What the devices run now; null for new ones. */
+  readonly from: SignedRelease | null;
   /** What is installed up to the prediction, in order. */
   readonly installs: readonly Install[];
   readonly limits: Limits;
   readonly facts: Facts;
+}
+
+/** A step with a name for scripts. */
+export interface Scene extends Step {
+  readonly name: SceneName;
 }

@@ -51,8 +51,15 @@ export function junit(reports: readonly RehearsalReport[]): string {
   const suites = reports.map((report) => {
     const { release } = report;
     const what = release === null ? 'a release' : `${release.modelId} ${release.version}`;
-    const suite = `touchstone rehearse ${what} on ${report.profile.id}`;
-    const cases = report.scenes.map((scene) => testCase(`touchstone.${report.profile.id}`, scene));
+    const { fleet, from, profile } = report;
+    const before = from === null ? '' : ` after ${from.version}`;
+    const devices = fleet === null ? '' : ` (${fleet.devices} of the fleet's devices)`;
+    const suite = `touchstone rehearse ${what}${before} on ${profile.id}${devices}`;
+    // Reports of one profile must not look like runs of the same tests.
+    const running = fleet?.running ?? from?.id ?? null;
+    const place = [profile.id, ...(running === null ? [] : [`after-${running.slice(0, 12)}`])];
+    if (typeof fleet?.floor === 'number') place.push(`floor-${fleet.floor}`);
+    const cases = report.scenes.map((scene) => testCase(`touchstone.${place.join('.')}`, scene));
     return [`  <testsuite name="${attribute(suite)}" ${counts(report.scenes)}>`, ...cases, '  </testsuite>'].join('\n');
   });
   return [

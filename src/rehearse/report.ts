@@ -1,6 +1,8 @@
 // A rehearsal as a document for scripts: stable names, what was expected and seen, what devices will report.
 import { toHex } from '../bytes/text.ts';
 import { decodeEvent, makeRecord } from '../cel/record.ts';
+import { TITLES } from './acts.ts';
+import type { Group } from './jobs.ts';
 import { installEvent } from './predict.ts';
 import type { PlayedScene, Rehearsal } from './rehearse.ts';
 
@@ -30,6 +32,8 @@ export interface RehearsalReport {
   readonly rule: string | null;
   readonly profile: { readonly id: string; readonly digest: string; readonly eventPcr: number };
   readonly slot: string | null;
+  /** The devices of a fleet that it stands for: how many, the release that they run and the floor of the slot; null: of no fleet's. */
+  readonly fleet: { readonly devices: number; readonly running: string | null; readonly floor: number | null } | null;
   readonly release: ReleaseReport | null;
   readonly from: ReleaseReport | null;
   readonly scenes: readonly SceneReport[];
@@ -59,12 +63,14 @@ export interface ReleaseReport {
   readonly version: string;
   readonly securityVersion: number;
   readonly signedBy: string;
+  /** The planned change that it is (FDA, predetermined change control plan); null: none is named. */
+  readonly pccpChangeId: string | null;
 }
 
 function releaseReport(release: Rehearsal['release']): ReleaseReport | null {
   if (release === null) return null;
-  const { modelId, version, securityVersion } = release.passport;
-  return { id: release.id, modelId, version, securityVersion, signedBy: release.signedBy };
+  const { modelId, version, securityVersion, pccpChangeId = null } = release.passport;
+  return { id: release.id, modelId, version, securityVersion, signedBy: release.signedBy, pccpChangeId };
 }
 
 function sceneReport({ name, title, expected, seen, ms }: PlayedScene): SceneReport {
@@ -106,13 +112,15 @@ function runReport({ run }: Rehearsal['facts']): RehearsalReport['run'] {
   };
 }
 
-export function reportOf(rehearsal: Rehearsal): RehearsalReport {
+/** `group`: whom it was played for, or null; `more`: what else it does not show. */
+export function reportOf(rehearsal: Rehearsal, group: Group | null, more: readonly string[]): RehearsalReport {
   const { profile, slot, release, from, played, unplayed, facts, notes } = rehearsal;
-  const skipped = unplayed.map(({ name, title, expected }): SceneReport => ({
+  const last = played.at(-1);
+  const skipped = unplayed.map((name): SceneReport => ({
     name,
-    title,
-    expected,
-    saw: 'not played: something before it failed',
+    title: TITLES[name],
+    expected: '',
+    saw: `not played: ${last?.name ?? 'the start'} was not as expected${last?.seen.rule === undefined ? '' : ` (${last.seen.rule})`}`,
     result: 'skipped',
     rule: null,
     details: [],
@@ -126,6 +134,7 @@ export function reportOf(rehearsal: Rehearsal): RehearsalReport {
     rule: failed.find((scene) => scene.rule !== null)?.rule ?? null,
     profile: { id: profile.profile.id, digest: toHex(profile.digest), eventPcr: profile.profile.tpm.eventPcr },
     slot: slot?.name ?? null,
+    fleet: group === null ? null : { devices: group.devices, running: group.running, floor: group.floor },
     release: releaseReport(release),
     from: releaseReport(from),
     scenes,
@@ -133,6 +142,6 @@ export function reportOf(rehearsal: Rehearsal): RehearsalReport {
     run: runReport(facts),
     resources: resources === null ? null : { memoryBytes: resources.memory, diskBytes: resources.disk },
     warnings,
-    notes,
+    notes: [...more, ...notes],
   };
 }

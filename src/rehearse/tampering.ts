@@ -1,9 +1,9 @@
 // The scene in which root on the device changes a byte of the model: it must be found, named, and answered as the profile says.
 import { holdsRelease, verdictWords } from '../testing/device-words.ts';
 import type { ShownDevice } from '../testing/device-words.ts';
-import type { Step } from '../testing/play.ts';
 import { tamperWith } from '../testing/tamper.ts';
-import type { Cast } from './cast.ts';
+import { TITLES } from './acts.ts';
+import type { Cast, Scene } from './cast.ts';
 
 const EXPECTED = {
   stop: 'contraindicated by model-bytes; the model may not be loaded',
@@ -16,7 +16,7 @@ function isFound({ verdict }: ShownDevice): boolean {
 }
 
 /** `model`: the model folder on the device. The byte is put back at the end. */
-export function tampering({ sandbox, slot, release }: Cast, model: string): Step & { readonly name: string } {
+export function tampering({ sandbox, slot, release }: Cast, model: string): Scene {
   const wentBack = (device: ShownDevice): boolean =>
     slot.onFailure === 'last-good' && !holdsRelease(device, slot.name, release.id);
   const use = async (): Promise<string> => {
@@ -25,7 +25,7 @@ export function tampering({ sandbox, slot, release }: Cast, model: string): Step
   };
   return {
     name: 'tampering',
-    title: 'Root on the device changes one bit of the model',
+    title: TITLES.tampering,
     command: '(one bit)',
     expected: EXPECTED[slot.onFailure],
     play: async () => {

@@ -98,11 +98,23 @@ export class Actor {
     if (this.#gone) return;
     if (signal === 'SIGKILL') killGroup(this.#child);
     else this.#child.kill(signal);
+    // One that stands still would not hear of it.
+    this.resume();
     const timer = setTimeout(() => {
       killGroup(this.#child);
     }, 10_000);
     await this.#ended;
     clearTimeout(timer);
+  }
+
+  /** SIGSTOP: it stands still in whatever it does. */
+  suspend(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#child.kill('SIGCONT');
   }
 
   /** Kills it with all that it started, without waiting. */

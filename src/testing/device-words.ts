@@ -23,6 +23,12 @@ export interface ShownDevice {
     readonly version: string | null;
     readonly state: string;
   }[];
+  readonly commands: readonly {
+    readonly id: string;
+    /** Null until the device has reported its end. */
+    readonly outcome: { readonly kind: string; readonly rule: string; readonly detail: string } | null;
+  }[];
+  readonly floors: readonly { readonly slot: string; readonly floor: number }[];
 }
 
 /** The rules of its findings, each once, sorted. */

@@ -1,8 +1,10 @@
 // A fleet with one device on a stage: broker, controller, software TPM and agent, each a real process of the real command line.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { cp, mkdir, readFile, rename, rm, watch, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { askController } from '../controller/control-client.ts';
 import { TouchstoneError } from '../errors.ts';
 import type { Actor } from './actor.ts';
 import type { ShownDevice } from './device-words.ts';
@@ -97,25 +99,31 @@ export class Sandbox {
     );
   }
 
+  /** The controller's word on the device, asked where `touchstone device` asks: a process for each question would cost more than all answers. */
+  async #ask(action: 'show' | 'attest', body: object): Promise<ShownDevice> {
+    const answer = await askController(this.controllerState, action, { device: this.deviceId, ...body });
+    return (answer as { device: ShownDevice }).device;
+  }
+
   async show(): Promise<ShownDevice> {
-    const ran = await this.must('device', 'show', this.deviceId, '--state', this.controllerState, '--json');
-    return (JSON.parse(ran.stdout) as { device: ShownDevice }).device;
+    return this.#ask('show', {});
   }
 
   /** Asks for evidence until `wanted` is content with the newest verdict. Errors: CONTROL_UNAVAILABLE after `withinMs`, with the last one. */
   async until(what: string, wanted: (device: ShownDevice) => boolean, withinMs = 60_000): Promise<ShownDevice> {
-    const end = performance.now() + withinMs;
-    for (;;) {
-      const args = ['device', 'attest', this.deviceId, '--state', this.controllerState, '--timeout', '2', '--json'];
-      const { stdout } = await this.cli(...args);
-      const { device } = JSON.parse(stdout) as { device?: ShownDevice };
-      if (device !== undefined && wanted(device)) return device;
-      if (performance.now() > end) {
-        const last = device === undefined ? stdout : JSON.stringify(device, null, 1);
-        throw new TouchstoneError('CONTROL_UNAVAILABLE', `not seen in time: ${what}\n${last}`);
+    let last = 'no answer';
+    for (const end = performance.now() + withinMs; performance.now() <= end; await delay(50)) {
+      this.stage.signal.throwIfAborted();
+      try {
+        const device = await this.#ask('attest', { waitMs: 2000 });
+        if (wanted(device)) return device;
+        last = JSON.stringify(device, null, 1);
+      } catch (error) {
+        if (!(error instanceof TouchstoneError)) throw error;
+        last = error.message;
       }
-      await delay(100);
     }
+    throw new TouchstoneError('CONTROL_UNAVAILABLE', `not seen in time: ${what}\n${last}`);
   }
 
   /** The device gets this TPM, and the fleet believes its maker. */
@@ -172,6 +180,32 @@ export class Sandbox {
     for (const actor of this.stage.actors) if (actor.name === 'broker') await actor.end('SIGKILL');
   }
 
+  /** Copies the device's disk as it is at this instant; the device goes on afterwards. */
+  async copyDisk(): Promise<void> {
+    const copy = this.stage.path('disk-copy');
+    await rm(copy, { recursive: true, force: true });
+    this.agent.suspend();
+    try {
+      // Sockets are on no disk.
+      const filter = (path: string): boolean => !path.endsWith('.sock');
+      await cp(this.deviceState, copy, {
+        recursive: true,
+        verbatimSymlinks: true,
+        filter,
+        mode: constants.COPYFILE_FICLONE,
+      });
+    } finally {
+      this.agent.resume();
+    }
+  }
+
+  /** Cuts the device's power and puts the copied disk in the place of its own; it is off afterwards, its TPM as it was. */
+  async putDiskBack(): Promise<void> {
+    await this.cutPower();
+    await rm(this.deviceState, { recursive: true });
+    await rename(this.stage.path('disk-copy'), this.deviceState);
+  }
+
   /** The device asks to join, and the operator lets it. */
   async enrol(): Promise<void> {
     await this.controller.says(/asks to enrol/);
@@ -179,11 +213,35 @@ export class Sandbox {
     await this.agent.says(/answering challenges/);
   }
 
+  /** Gives the device the command to install a release, and does not wait for what it does with it. The command's id. */
+  async giveUpgrade(release: string, { slot }: UpgradeOptions): Promise<string> {
+    const body = { devices: [this.deviceId], release, slot, source: null };
+    const { upgrades } = (await askController(this.controllerState, 'upgrade', body)) as {
+      upgrades: readonly { command: string }[];
+    };
+    return upgrades[0]?.command ?? '';
+  }
+
   /** Asks the device to install a release that the controller has. */
   async upgradeSlot(release: string, { slot, from }: UpgradeOptions): Promise<Ran> {
     const source = from === undefined ? [] : ['--source', from];
     const state = ['--state', this.controllerState, '--json'];
     return this.cli('upgrade', this.deviceId, '--release', release, '--slot', slot, ...state, ...source);
+  }
+
+  /** The same, back as soon as the device has begun to copy the release, or has refused it; `ended`: how it ended. */
+  async beginUpgrade(release: string, options: UpgradeOptions): Promise<{ readonly ended: Promise<Ran> }> {
+    const enough = new AbortController();
+    const begins = async (): Promise<void> => {
+      for await (const { filename } of watch(join(this.deviceState, 'releases'), { signal: enough.signal })) {
+        if (filename?.startsWith('.staging-') === true) return;
+      }
+    };
+    const begun = begins().catch(() => undefined);
+    const ended = this.upgradeSlot(release, options);
+    await Promise.race([begun, ended]);
+    enough.abort();
+    return { ended };
   }
 
   /** Takes the release in FOLDER among those of the fleet. */

@@ -2,6 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { TouchstoneError } from '../errors.ts';
 import type { LoadedProfile } from '../profile/profile.ts';
+import { FLOOR_SLOTS } from '../tpm/floor/definition.ts';
 import { freePorts } from './free-ports.ts';
 import { makePrivateFleet } from './private-fleet.ts';
 import type { Signers } from './private-fleet.ts';
@@ -16,6 +17,8 @@ export interface SandboxPlan {
   readonly profileBytes: Uint8Array;
   /** Whose releases it takes; null: those of its own publisher. */
   readonly signers: Signers | null;
+  /** Where the version floors of its TPM start, by their numbers; 0 where left out. Only for a profile that has floors. */
+  readonly firstFloors?: ReadonlyMap<number, number>;
 }
 
 /** Another program may take a port between our finding it free and the broker's opening it. */
@@ -52,6 +55,11 @@ export async function startSandbox(stage: Stage, plan: SandboxPlan): Promise<Sta
   const [tpm] = await Promise.all([makeStageTpm(stage), startFleet(sandbox, plan)]);
   const enrol = async (): Promise<void> => {
     await sandbox.insertTpm(tpm);
+    if (plan.profile.profile.slots.some((slot) => slot.floor !== undefined)) {
+      const { giveFirstFloors } = await import('./first-floors.ts');
+      const values = Array.from({ length: FLOOR_SLOTS }, (_, number) => BigInt(plan.firstFloors?.get(number) ?? 0));
+      await giveFirstFloors(sandbox, values, Date.now());
+    }
     await Promise.all([sandbox.startController(), sandbox.powerOn()]);
     await sandbox.enrol();
   };

@@ -42,6 +42,11 @@ export async function smallestFile(folder: string): Promise<string> {
   return smallest.path;
 }
 
+/** Whether something failed because a file or folder is not there any more. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
 /** What was changed, and the way back. */
 export interface Tampered {
   readonly file: string;
@@ -59,7 +64,7 @@ export async function tamperWith(folder: string, path?: string): Promise<Tampere
     restore: async () => {
       await rm(file, { force: true });
       await writeFile(file, before).catch((error: unknown) => {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+        if (!isGone(error)) throw error;
       });
     },
   };

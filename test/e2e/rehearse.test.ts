@@ -1,51 +1,31 @@
 // Rehearsals as a build server runs them: one good release and eight bad ones, all at once, and one that is interrupted.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKey } from '../../src/crypto/ecdsa.ts';
-import type { RehearsalReport } from '../../src/rehearse/report.ts';
+import { acts, TITLES } from '../../src/rehearse/acts.ts';
 import { flipByte } from '../../src/testing/tamper.ts';
 import { makeTestFleet, TEST_PROFILE } from '../support/fleet.ts';
 import type { TestFleet } from '../support/fleet.ts';
+import { BINARY as main, playingIn, rehearsed } from '../support/rehearsal.ts';
+import type { Rehearsed } from '../support/rehearsal.ts';
 import { readXml } from '../support/xml.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const folder = await mkdtemp(join(tmpdir(), 'ts-e2e-'));
 const env = { ...process.env, TMPDIR: join(folder, 'tmp') };
 let fleet: TestFleet;
 /** The folder of the good release. */
 let good = '';
 
-/** Command lines of processes that name the folder in which rehearsals play. */
-function running(): string[] {
-  const listed = spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).stdout.split('\n');
-  return listed.filter((line) => line.includes(`${env.TMPDIR}/touchstone-`));
-}
-
-interface Ended {
-  readonly code: number | null;
-  readonly report: RehearsalReport;
-  readonly xml: string;
-  readonly messages: string;
-}
-
-async function rehearse(name: string, release: string, ...more: string[]): Promise<Ended> {
-  const junit = join(folder, `${name}.xml`);
+async function rehearse(name: string, release: string, ...more: string[]): Promise<Rehearsed> {
   const publisher = join(fleet.dir, 'publisher/publisher.pub.pem');
   const profile = more.includes('--profile') ? [] : ['--profile', fleet.profileFile];
-  const args = ['rehearse', '--json', '--junit', junit, '--key', publisher, '--release', release, ...profile, ...more];
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const [out, messages]: [string[], string[]] = [[], []];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => out.push(text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => messages.push(text));
-  const [code] = (await once(child, 'close')) as [number | null];
-  const document = JSON.parse(out.join('')) as { rehearsals?: readonly RehearsalReport[] };
-  const [report] = document.rehearsals ?? [];
-  if (report === undefined) throw new Error(`${name}: ${messages.join('')}`);
-  return { code, report, xml: await readFile(junit, 'utf8'), messages: messages.join('') };
+  const args = ['--key', publisher, '--release', release, ...profile, ...more];
+  return rehearsed(args, { tmp: env.TMPDIR, junit: join(folder, `${name}.xml`) });
 }
 
 /** Each bad release: what is wrong with it, and the rule that must say so. */
@@ -71,8 +51,8 @@ const health = (output: number): Record<string, string> => ({
 });
 const healthCheck = { healthCheck: 'health.json' };
 
-const ended = new Map<string, Ended>();
-const get = (name: string): Ended => {
+const ended = new Map<string, Rehearsed>();
+const get = (name: string): Rehearsed => {
   const found = ended.get(name);
   if (found === undefined) throw new Error(`${name} was not played`);
   return found;
@@ -120,7 +100,7 @@ beforeAll(async () => {
   const pickle = await fleet.release({ into, files: { 'model.pkl': 'numbers that are a program' } });
   const onlyOnnx = join(folder, 'only-onnx.json');
   await writeFile(onlyOnnx, JSON.stringify({ ...TEST_PROFILE, formats: ['onnx'] }));
-  const plays: Record<string, () => Promise<Ended>> = {
+  const plays: Record<string, () => Promise<Rehearsed>> = {
     good: async () => rehearse('good', two.folder, '--from', one.folder, '--max-disk', '100'),
     unsigned: async () => rehearse('unsigned', unsigned),
     'signed by a stranger': async () => rehearse('stranger', stranger.folder),
@@ -143,8 +123,7 @@ describe('touchstone rehearse', () => {
     const { code, report } = get('good');
     expect(report.scenes.filter((scene) => scene.result !== 'passed')).toEqual([]);
     expect({ code, ok: report.ok, rule: report.rule }).toEqual({ code: 0, ok: true, rule: null });
-    const names = 'signed signed-before before install verdict resources prediction power-cut tampering way-back';
-    expect(report.scenes.map((scene) => scene.name).join(' ')).toBe(names);
+    expect(report.scenes.map((scene) => scene.name)).toEqual(Object.keys(TITLES));
   });
 
   test('predicts events and PCR value that are those of the real run', () => {
@@ -170,6 +149,21 @@ describe('touchstone rehearse', () => {
     ).toEqual([rule]);
   });
 
+  test.each(Object.keys(BAD))(
+    'says of a release that is %s which scenes were not played, and because of which',
+    (name) => {
+      const { report, xml } = get(name);
+      const failed = report.scenes.findIndex((scene) => scene.result === 'failed');
+      const after = report.scenes.slice(failed + 1).filter((scene) => scene.result !== 'passed');
+      expect(report.scenes.map((scene) => scene.name)).toEqual(
+        acts(report.scenes.some(({ name: one }) => one === 'before')),
+      );
+      expect(after.length).toBeGreaterThan(5);
+      for (const scene of after) expect(scene.saw).toMatch(/^not played: (?:signed|install) was not as expected \(/);
+      expect(readXml(xml).find('skipped')).toHaveLength(after.length);
+    },
+  );
+
   test('writes JUnit whose numbers are those of its cases', () => {
     for (const { xml, report } of ended.values()) {
       const root = readXml(xml);
@@ -186,26 +180,32 @@ describe('touchstone rehearse', () => {
   });
 
   test('leaves nothing behind, however many play at once', async () => {
-    expect(running()).toEqual([]);
+    expect(playingIn(env.TMPDIR)).toEqual([]);
     expect(await readdir(env.TMPDIR)).toEqual([]);
   });
 
   test.each([
-    ['while the device starts', 'what a publisher signed'],
-    ['in the middle of an installation', 'The device judges'],
-  ])('leaves nothing behind when it is interrupted %s', { timeout: 120_000 }, async (_, moment) => {
+    ['SIGINT', 'while the device starts', 'what a publisher signed'],
+    ['SIGINT', 'in the middle of an installation', 'The device judges'],
+    ['SIGKILL', 'in the middle of an installation', 'The device judges'],
+  ] as const)('leaves nothing behind after %s %s', { timeout: 120_000 }, async (signal, _, moment) => {
     const publisher = join(fleet.dir, 'publisher/publisher.pub.pem');
     const args = ['rehearse', '--release', good, '--profile', fleet.profileFile, '--key', publisher];
     const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'ignore'] });
-    const exit = once(child, 'exit') as Promise<[number]>;
+    const exit = once(child, 'exit') as Promise<[number | null]>;
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (part: string) => {
       text += part;
-      if (text.includes(moment)) child.kill('SIGINT');
+      if (text.includes(moment)) child.kill(signal);
     });
     const [code] = await exit;
-    expect(code).toBe(130);
-    expect(running()).toEqual([]);
+    expect(code).toBe(signal === 'SIGINT' ? 130 : null);
+    // Nobody waits for the guard of one that was killed.
+    const isClean = async (): Promise<boolean> =>
+      playingIn(env.TMPDIR).length === 0 && (await readdir(env.TMPDIR)).length === 0;
+    const patience = signal === 'SIGKILL' ? 200 : 0;
+    for (let tries = 0; tries < patience && !(await isClean()); tries += 1) await delay(50);
+    expect(playingIn(env.TMPDIR)).toEqual([]);
     expect(await readdir(env.TMPDIR)).toEqual([]);
   });
 

@@ -39,6 +39,14 @@ const OPTIONAL_OF_SLOT = [
 ];
 
 describe('firmware profiles', () => {
+  it.each([
+    [{ surplus: 1 }, 'there is no such field'],
+    [{ id: undefined }, 'is missing'],
+    [{ 'slots.0.onFailure': 'pray' }, 'must be "stop" or "last-good" or "degraded", and is "pray"'],
+  ])('say of %j in words: %s', (changes, message) => {
+    expect(faultsOf(changes).map((fault) => fault.message)).toContain(message);
+  });
+
   it('takes every profile that is shipped', async () => {
     const files = (await readdir(folder)).filter((file) => file.endsWith('.json') && !file.endsWith('.schema.json'));
     expect(files.length).toBeGreaterThan(1);

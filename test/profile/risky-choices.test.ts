@@ -17,6 +17,7 @@ const cautious: Profile = {
       required: true,
       onFailure: 'stop',
       onLeaseExpired: 'stop',
+      floor: 0,
     },
   ],
   runtime: '/opt/runtime',
@@ -29,6 +30,7 @@ const cautious: Profile = {
 const fieldsOf = (profile: Profile): string[] => riskyChoices(profile).map((choice) => choice.field);
 const withTpm = (change: Partial<Profile['tpm']>): Profile => ({ ...cautious, tpm: { ...cautious.tpm, ...change } });
 const { formats: _formats, ...anyFormat } = cautious;
+const withoutFloor: Profile = { ...cautious, slots: cautious.slots.map(({ floor: _floor, ...slot }) => slot) };
 const withSlot = (change: Partial<Profile['slots'][number]>): Profile => ({
   ...cautious,
   slots: cautious.slots.map((slot) => ({ ...slot, ...change })),
@@ -46,6 +48,7 @@ describe('a risky choice', () => {
     ['no boot PCR', withTpm({ bootPcrs: [] }), 'tpm.bootPcrs', /no boot PCR/],
     ['no Secure Boot PCR', withTpm({ bootPcrs: [0] }), 'tpm.bootPcrs', /without PCR 7/],
     ['a boot PCR that grows while running', withTpm({ bootPcrs: [0, 7, 10] }), 'tpm.bootPcrs', /PCR 10 changes/],
+    ['no floor in the TPM', withoutFloor, 'slots.0.floor', /older disk/],
     ['a commitment by time', withSlot({ commitAfterSeconds: 60 }), 'slots.0.commitAfterSeconds', /hides/],
     ['a health check as the agent', withSlot({ healthCommand: ['/bin/true'] }), 'slots.0', /healthUser/],
     ['shared ownership', withTpm({ ownership: 'shared' }), 'tpm.ownership', /every local user/],

@@ -22,6 +22,7 @@ const report = (scenes: readonly SceneReport[], id = 'camera'): RehearsalReport 
   rule: null,
   profile: { id, digest: '00', eventPcr: 14 },
   slot: null,
+  fleet: null,
   release: null,
   from: null,
   scenes,
