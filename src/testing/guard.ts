@@ -18,6 +18,7 @@ for round in 1 2 3 4 5; do
   done
   [ -z "$found" ] && break
 done
+chmod -R u+w -- "$1" 2>/dev/null
 rm -rf -- "$1"`;
 
 export class Guard {
@@ -40,11 +41,20 @@ export class Guard {
 
   /** The folder is left as it is from now on. */
   async release(): Promise<void> {
+    await this.#end('released\n');
+  }
+
+  /** Ends whatever still works in the folder, and removes it. */
+  async sweep(): Promise<void> {
+    await this.#end('');
+  }
+
+  async #end(word: string): Promise<void> {
     const { pid, exitCode, signalCode } = this.#child;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
     this.#child.ref();
     const gone = once(this.#child, 'exit');
-    this.#child.stdin.end('released\n');
+    this.#child.stdin.end(word);
     await gone;
   }
 }

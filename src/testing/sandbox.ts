@@ -1,11 +1,12 @@
 // A fleet with one device on a stage: broker, controller, software TPM and agent, each a real process of the real command line.
 import { constants } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm, watch, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rename, watch, writeFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { askController } from '../controller/control-client.ts';
 import { TouchstoneError } from '../errors.ts';
+import { removeTree } from '../files/durable.ts';
 import type { Actor } from './actor.ts';
 import type { ShownDevice } from './device-words.ts';
 import { isOurBroker } from './reaching-broker.ts';
@@ -183,7 +184,7 @@ export class Sandbox {
   /** Copies the device's disk as it is at this instant; the device goes on afterwards. */
   async copyDisk(): Promise<void> {
     const copy = this.stage.path('disk-copy');
-    await rm(copy, { recursive: true, force: true });
+    await removeTree(copy);
     this.agent.suspend();
     try {
       // Sockets are on no disk.
@@ -202,7 +203,7 @@ export class Sandbox {
   /** Cuts the device's power and puts the copied disk in the place of its own; it is off afterwards, its TPM as it was. */
   async putDiskBack(): Promise<void> {
     await this.cutPower();
-    await rm(this.deviceState, { recursive: true });
+    await removeTree(this.deviceState);
     await rename(this.stage.path('disk-copy'), this.deviceState);
   }
 

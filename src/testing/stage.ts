@@ -1,13 +1,13 @@
 // A stage for a play: a folder and child processes, all of which are gone when it ends, however it ends.
 import { spawn } from 'node:child_process';
 import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { mkdtemp, realpath, rm, stat } from 'node:fs/promises';
+import { mkdtemp, realpath, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
+import { removeTree } from '../files/durable.ts';
 import { Actor, killGroup } from './actor.ts';
 import { Guard } from './guard.ts';
 
@@ -50,11 +50,10 @@ export class Stage implements AsyncDisposable {
     process.once('exit', this.#atExit);
   }
 
-  /** A process that ends without closing its stage leaves nothing either; for one that is killed there is the guard. */
+  /** A process that ends without closing its stage leaves nothing either: the guard does the rest, also for one that is killed. */
   readonly #atExit = (): void => {
     for (const child of this.#running.keys()) killGroup(child);
     for (const actor of this.actors) actor.kill();
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
   };
 
   /** A stage in a new folder under the system's folder for temporary files. */
@@ -153,8 +152,12 @@ export class Stage implements AsyncDisposable {
     await Promise.all(this.#running.values());
     // The last one started depends on those before it.
     for (const actor of this.#actors.toReversed()) await actor.end();
-    await rm(this.dir, { recursive: true, force: true, maxRetries: 10 });
-    await this.#guard.release();
+    const isRemoved = await removeTree(this.dir).then(
+      () => true,
+      () => false,
+    );
+    // Something that an actor left behind still writes there.
+    await (isRemoved ? this.#guard.release() : this.#guard.sweep());
     this.#forget();
   }
 

@@ -1,17 +1,32 @@
 // What an attacker with root does to files of a device, and when a process reads one.
-import { link, readFile, readdir, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, link, readFile, readdir, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+
+/** Root may write where the agent took writing away; here its owner does it, who may give it to himself. */
+async function inFolder(folder: string, change: () => Promise<void>): Promise<void> {
+  const { mode } = await stat(folder);
+  await chmod(folder, mode | 0o700);
+  try {
+    await change();
+  } finally {
+    await chmod(folder, mode).catch((error: unknown) => {
+      if (!isGone(error)) throw error;
+    });
+  }
+}
 
 /** Changes one bit in the middle of a file, also of one that is not writable: root on the device can do that. */
 export async function flipByte(file: string): Promise<void> {
   const bytes = await readFile(file);
   const at = Math.floor(bytes.length / 2);
   bytes[at] = (bytes[at] ?? 0) ^ 1;
-  await writeFile(`${file}.flipped`, bytes);
-  await rm(file);
-  await link(`${file}.flipped`, file);
-  await rm(`${file}.flipped`);
+  await inFolder(dirname(file), async () => {
+    await writeFile(`${file}.flipped`, bytes);
+    await rm(file);
+    await link(`${file}.flipped`, file);
+    await rm(`${file}.flipped`);
+  });
 }
 
 /** Waits until process `pid` has `file` open, as it does while it reads it; false when that does not happen within 15 s. */
@@ -62,8 +77,11 @@ export async function tamperWith(folder: string, path?: string): Promise<Tampere
   return {
     file,
     restore: async () => {
-      await rm(file, { force: true });
-      await writeFile(file, before).catch((error: unknown) => {
+      const putBack = async (): Promise<void> => {
+        await rm(file, { force: true });
+        await writeFile(file, before);
+      };
+      await inFolder(dirname(file), putBack).catch((error: unknown) => {
         if (!isGone(error)) throw error;
       });
     },
