@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { EventRecorder } from '../measure/recorder.ts';
 import type { SlotMeasurement } from '../measure/slot-measurer.ts';
 import type { LoadedProfile, SlotProfile } from '../profile/profile.ts';
-import type { CommandBody } from '../protocol/messages.ts';
+import type { CommandBody, ResultStatement } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
 import type { Journal, SlotRow } from '../store/journal.ts';
 import type { Tpm } from '../tpm/port.ts';
@@ -68,6 +68,8 @@ export interface AttesterParts {
   readonly floors: ReadonlyMap<string, number | null>;
   /** Gives the TPM its version floors by a first-write token (JSON), and settles the slots by them. */
   takeFloors(token: string): Promise<Outcome>;
+  /** A result was taken: what else it says. */
+  heard(result: ResultStatement): Promise<void>;
   /** Device time, ms (never back). */
   now(): number;
   machine(): Promise<MachineNow>;

@@ -249,6 +249,7 @@ export class Attester {
     }
     const before = this.#leases.verdict;
     const judgement = await this.#leases.take(result);
+    if (judgement.taken) await this.#parts.heard(result);
     if (!judgement.taken || !judgement.lease) return judgement;
     if (before !== result.status) {
       log.write(

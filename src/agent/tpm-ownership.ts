@@ -9,6 +9,9 @@ import { ConfigError, WireError } from '../errors.ts';
 import { writeFileDurably } from '../files/durable.ts';
 import type { HierarchyAuths } from '../tpm/hierarchy-auth.ts';
 
+/** Name of the file in the state directory. */
+export const TPM_AUTH_FILE = 'tpm-auth.json';
+
 interface AuthFile {
   readonly v: 1;
   /** 32 bytes each, hex. Secret. */

@@ -8,6 +8,7 @@ import { Attester } from '../agent/attester.ts';
 import { authenticBy } from '../agent/authentic.ts';
 import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
 import { deviceTime } from '../agent/device-time.ts';
+import { EscrowKeeper } from '../agent/escrow-keeper.ts';
 import { checkHealth } from '../agent/health-check.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
 import { Incoming } from '../agent/incoming.ts';
@@ -20,8 +21,7 @@ import type { Papers } from '../agent/phase.ts';
 import { RootKeeper } from '../agent/root-keeper.ts';
 import { openStateDir } from '../agent/state-dir.ts';
 import { StatusSocket } from '../agent/status-socket.ts';
-import { logTpmEvent } from '../agent/tpm-log.ts';
-import { ownershipValues } from '../agent/tpm-ownership.ts';
+import { TPM_AUTH_FILE } from '../agent/tpm-ownership.ts';
 import type { Will } from '../agent/agent.ts';
 import { fromHex } from '../bytes/text.ts';
 import { decode } from '../bytes/wire.ts';
@@ -40,11 +40,10 @@ import { readFleetFile } from '../release/root.ts';
 import type { FleetFile } from '../release/types.ts';
 import { openJournal } from '../store/open-journal.ts';
 import type { OpenedJournal } from '../store/open-journal.ts';
-import { openDeviceTpm } from '../tpm/device-tpm.ts';
-import type { DeviceTpm } from '../tpm/device-tpm.ts';
-import { DEFAULT_TCTI, openTctiTransport } from '../tpm/transport/tcti.ts';
+import { DEFAULT_TCTI } from '../tpm/transport/tcti.ts';
 import { objectName } from '../tpm/wire/names.ts';
 import { TpmtPublic } from '../tpm/wire/public.ts';
+import { openOwnTpm } from './own-tpm.ts';
 import { packageVersion } from './version.ts';
 
 export interface AgentRun {
@@ -95,34 +94,6 @@ async function connect(fleet: FleetFile, device: string, papers: Papers | null, 
   });
 }
 
-/** The TPM, ours alone where the profile says so. */
-async function openOwnTpm(
-  tcti: string,
-  ownership: 'exclusive' | 'shared',
-  authFile: string,
-  log: Log,
-  onLate: (command: string, afterMs: number) => void,
-): Promise<DeviceTpm> {
-  const exclusive = ownership === 'exclusive';
-  // Also under `shared`: a device that was exclusive once must still know its own values.
-  const auths = await ownershipValues(authFile, exclusive);
-  const tpm = await openDeviceTpm({
-    transport: await openTctiTransport(tcti),
-    ...(auths === null ? {} : { auths }),
-    onEvent: (event) => {
-      logTpmEvent(log, event);
-      if (event.kind === 'late') onLate(event.command, event.afterMs);
-    },
-  });
-  if (exclusive && auths !== null) {
-    const taken = await tpm.takeOwnership(auths);
-    const set = Object.entries(taken).flatMap(([name, what]) => (what === 'set' ? [name] : []));
-    if (set.length > 0)
-      log.write('info', 'tpm-owned', `set the auth values of the TPM's hierarchies: ${set.join(', ')}`);
-  }
-  return tpm;
-}
-
 /** Runs until `signal`. Errors: TouchstoneError of whatever can't be gone on with. */
 export async function runAgent(run: AgentRun): Promise<void> {
   const session = randomBytes(16);
@@ -163,12 +134,20 @@ export async function runAgent(run: AgentRun): Promise<void> {
   await using tpm = await openOwnTpm(
     configured,
     profile.profile.tpm.ownership,
-    join(run.state, 'tpm-auth.json'),
+    join(run.state, TPM_AUTH_FILE),
     log,
     onLate,
   );
   const identity = await tpm.identity();
   const device = deviceId(fleetId, objectName(decode(TpmtPublic, identity.ekPublic)));
+
+  const escrow = new EscrowKeeper({
+    journal,
+    log,
+    secret: await readFile(join(run.state, TPM_AUTH_FILE)).catch(() => null),
+    of: { deviceId: device, ekName: objectName(decode(TpmtPublic, identity.ekPublic)) },
+    root: () => root.trust.root,
+  });
 
   const leases = fileLeases();
   await using pool = new HashPool({ lease: (fd) => leases.lease(fd) });
@@ -238,7 +217,12 @@ export async function runAgent(run: AgentRun): Promise<void> {
       agent.soon(work);
     },
     tell: async () => agent.tell(),
-    basis: async (challenge) => ({ rootVersion: root.trust.version, ...(await floor.claims(challenge)) }),
+    basis: async (challenge) => ({
+      rootVersion: root.trust.version,
+      ...(await floor.claims(challenge)),
+      ...(await escrow.claims()),
+    }),
+    heard: async (result) => escrow.kept(result.escrowed),
     floors: floor.known,
     takeFloors: async (token) => {
       const outcome = await floor.give(token);

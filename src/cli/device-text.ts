@@ -123,6 +123,7 @@ export function deviceText(output: Output, device: DeviceDetail, now: number): s
     `do now      ${device.now}`,
     `profile     ${cleanText(profile)}; heard ${ago(lastSeen, now)}; evidence accepted ${generation} times`,
     ...enrolmentText(output, device),
+    ...(device.escrow === null ? [] : [`escrow      auth values of its TPM, sealed, ${ago(device.escrow.at, now)}`]),
     ...verdictText(output, device, now),
     ...troubleText(output, device, now),
   ];

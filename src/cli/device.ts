@@ -5,6 +5,7 @@ import type { DeviceDetail, DeviceView } from '../controller/views.ts';
 import { askController } from '../controller/control-client.ts';
 import { stateOption } from './controller.ts';
 import { allowKeys } from './device-allow.ts';
+import type { EscrowOptions } from './device-escrow.ts';
 import { deviceTable, deviceText } from './device-text.ts';
 import { deviceEar } from './evidence-record.ts';
 import { EXIT } from './exit.ts';
@@ -123,6 +124,20 @@ export function deviceCommand(): Command {
     .addOption(new Option('--pinned', 'you have seen that it is a hardware TPM, though no vendor certifies it'))
     .addOption(new Option('--remove', 'take the key off the list; a device that is in keeps its place'));
   allow.action(allowKeys);
+  add(
+    'escrow',
+    'the auth values of a TPM whose device lost its disk: sealed from the controller, opened with the escrow key',
+  )
+    .argument('[device]', 'id, beginning of an id, or label')
+    .requiredOption(
+      '--out <file>',
+      'the sealed values; with --key the opened ones, for the state directory of the device',
+    )
+    .addOption(new Option('--sealed <file>', 'open what was written of a device, far from any controller'))
+    .addOption(new Option('--key <file>', "the fleet's private escrow key (DIR/root/escrow.key.pem of fleet init)"))
+    .action(async (device: string | undefined, options: EscrowOptions, self: Command) =>
+      (await import('./device-escrow.ts')).giveEscrow(device, options, self),
+    );
   add('token', 'make a one-time token that lets the device in that brings it')
     .argument('<name>', 'what the token is for; shown as who approved')
     .action(token);

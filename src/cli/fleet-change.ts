@@ -29,6 +29,7 @@ export interface RotateOptions extends ChangeOptions {
   readonly publisher?: readonly string[];
   readonly releaseThreshold?: readonly string[];
   readonly floorKey?: readonly string[];
+  readonly escrowKey?: string;
   readonly operatorKey?: readonly string[];
   readonly resultKey?: readonly string[];
 }
@@ -125,6 +126,7 @@ export async function rotate(options: RotateOptions, command: Command): Promise<
     async (now) => {
       const issuedAt = Date.now();
       const rootKeys = await publicKeys(options.rootKey);
+      const [escrow] = await publicKeys(options.escrowKey === undefined ? [] : [options.escrowKey]);
       const keys = rootKeys.length > 0 ? rootKeys : now.root.keys;
       const threshold = options.threshold ?? now.root.threshold;
       if (threshold > keys.length) usage(`--threshold ${threshold} of ${keys.length} root keys can never be reached`);
@@ -135,6 +137,7 @@ export async function rotate(options: RotateOptions, command: Command): Promise<
         publishers: await publishersOf(options.publisher),
         releaseThresholds: thresholdsOf(options.releaseThreshold),
         floor: await publicKeys(options.floorKey),
+        ...(escrow === undefined ? {} : { escrow }),
         operators: await publicKeys(options.operatorKey),
         results: await publicKeys(options.resultKey),
       };
@@ -148,7 +151,7 @@ export async function revoke(name: string, options: RevokeOptions, command: Comm
   await propose(
     options,
     async (now) => {
-      const recovery = now.floorRecovery === undefined ? [] : [now.floorRecovery];
+      const recovery = [now.floorRecovery, now.escrow].filter((key) => key !== undefined);
       const all = [...now.root.keys, ...now.publishers, ...now.floor, ...recovery, ...now.operators, ...now.results];
       const ids = [...new Set(all.map((one) => one.id))].filter((id) => id.startsWith(name));
       const [id] = ids;

@@ -38,6 +38,7 @@ function rotateCommand(): Command {
     .option('--publisher <pub=models>', 'public key and the model ids it may sign, a,b,c (repeatable)', each)
     .option('--release-threshold <model=n>', 'releases of this model need n publishers (repeatable)', each)
     .option('--floor-key <pub>', 'public key that may sign floor tokens (repeatable)', each)
+    .option('--escrow-key <pub>', 'public P-256 key that devices seal the auth values of their TPMs to')
     .option('--operator-key <pub>', 'public key that may command devices (repeatable)', each)
     .option('--result-key <pub>', 'public key that may sign verdicts (repeatable)', each)
     .addHelpText(

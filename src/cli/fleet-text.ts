@@ -50,7 +50,7 @@ const day = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).to
 
 /** A heading and a line for each key. */
 export function rootLines(output: Output, root: RootStatement): string[] {
-  const recovery = root.floorRecovery === undefined ? [] : [root.floorRecovery];
+  const recovery = [root.floorRecovery, root.escrow].filter((key) => key !== undefined);
   const all = [...root.root.keys, ...root.publishers, ...root.floor, ...recovery, ...root.operators, ...root.results];
   const ids = [...new Set([...all.map((one) => one.id), ...root.revoked.map((one) => one.id)])];
   const rows = ids.map((id) => {

@@ -99,7 +99,7 @@ async function init(options: InitOptions, command: Command): Promise<void> {
   output.result(document, () =>
     [
       output.paint('green', `made fleet ${fleetId} in ${cleanText(out)}`),
-      `  root/        ${rootKeys} root keys, of which ${threshold} decide together who may sign, and the floor key`,
+      `  root/        ${rootKeys} root keys, of which ${threshold} decide together who may sign, the floor keys and the escrow key`,
       `               ${output.paint('yellow', 'Take this folder offline now; give the keys to different people.')} Nothing else can replace it.`,
       `  publisher/   signs releases of: ${modelIds.map((id) => cleanText(id)).join(', ')}. Goes to who makes the models; may be a token.`,
       '  controller/  the state directory of touchstone controller, its keys among it',

@@ -160,9 +160,9 @@ export function makeFleet(plan: FleetPlan): NewFleet {
   }
   const files = new Files(plan.dir);
   const roots = Array.from({ length: plan.rootKeys }, () => generateKey('p256').privateKey);
-  const [publisher, floor, recovery, operator, result, ca] = [0, 0, 0, 0, 0, 0].map(
+  const [publisher, floor, recovery, escrow, operator, result, ca] = [0, 0, 0, 0, 0, 0, 0].map(
     () => generateKey('p256').privateKey,
-  ) as [Key, Key, Key, Key, Key, Key];
+  ) as [Key, Key, Key, Key, Key, Key, Key];
   const authority = { commonName: AUTHORITY_NAME, key: ca };
   const caPem = makeAuthority(AUTHORITY_NAME, ca, plan.now - DAY_MS, plan.now + CERTIFICATE_DAYS * DAY_MS);
   const fleet = fleetFile(plan, roots, caPem);
@@ -177,6 +177,7 @@ export function makeFleet(plan: FleetPlan): NewFleet {
     publishers: [{ ...named(publisher), modelIds: plan.modelIds }],
     floor: [named(floor)],
     floorRecovery: named(recovery),
+    escrow: named(escrow),
     operators: [named(operator)],
     results: [named(result)],
     enrolmentCaPem: caPem,
@@ -186,6 +187,7 @@ export function makeFleet(plan: FleetPlan): NewFleet {
   for (const [i, key] of roots.entries()) files.secret(`root/root-${i + 1}.key.pem`, key);
   files.secret('root/floor.key.pem', floor);
   files.secret('root/floor-recovery.key.pem', recovery);
+  files.secret('root/escrow.key.pem', escrow);
   files.secret('publisher/publisher.key.pem', publisher);
   files.write('publisher/publisher.pub.pem', publicPem(publisher), 0o644);
   files.secret(`controller/${STATE_FILES.resultKey}`, result);

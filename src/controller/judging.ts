@@ -79,6 +79,7 @@ export async function acceptance(
     change: words === known.verdict?.words ? null : words,
     evidence: Buffer.from(evidence.buffer, evidence.byteOffset, evidence.byteLength),
     ...(claims.rootVersion === undefined ? {} : { rootVersion: claims.rootVersion }),
+    ...(claims.escrow === undefined ? {} : { escrow: Buffer.from(claims.escrow) }),
   };
 }
 

@@ -81,4 +81,8 @@ ALTER TABLE device DROP COLUMN session;
 ALTER TABLE device DROP COLUMN last_seq;
 ALTER TABLE device DROP COLUMN slots;
 `,
+  `
+-- Auth values of the TPMs, sealed to a key that is not here.
+CREATE TABLE escrow (device TEXT PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+`,
 ];

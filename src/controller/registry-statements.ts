@@ -75,6 +75,8 @@ export interface Statements {
   readonly accept: Query<[object], unknown>;
   readonly heard: Query<[number, string], unknown>;
   readonly addReport: Query<[string, string, number, string, string], unknown>;
+  readonly escrow: Query<[string], { at: number; bytes: Buffer }>;
+  readonly putEscrow: Query<[string, number, Buffer], unknown>;
   readonly addCommand: Query<[string, string, string, number], unknown>;
   readonly commands: Query<[string], CommandSqlRow>;
   readonly command: Query<[string], CommandSqlRow>;
@@ -159,6 +161,8 @@ export function prepareStatements(db: Connection): Statements {
     addReport: db.prepare(
       'INSERT INTO report (device, session, n, kind, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     ),
+    escrow: db.prepare('SELECT at, bytes FROM escrow WHERE device = ?'),
+    putEscrow: db.prepare('INSERT OR REPLACE INTO escrow (device, at, bytes) VALUES (?, ?, ?)'),
     setTrouble: db.prepare('UPDATE device SET trouble = ?, last_seen = ? WHERE id = ?'),
     evidence: db.prepare('SELECT at, evidence AS bytes FROM judged WHERE device = ? AND evidence IS NOT NULL'),
     addCommand: db.prepare('INSERT INTO command (id, device, body, created_at) VALUES (?, ?, ?, ?)'),

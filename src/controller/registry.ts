@@ -92,6 +92,8 @@ export interface Acceptance {
   /** What changed since the last verdict, in words; null when nothing did. */
   readonly change: string | null;
   readonly evidence: Buffer;
+  /** What the device gives into escrow; opaque. Takes the place of what it gave before. */
+  readonly escrow?: Buffer;
   /** Version of the root statement that the device acts by; absent where it did not say. Not kept. */
   readonly rootVersion?: number;
 }
@@ -148,6 +150,8 @@ export interface Registry extends AsyncDisposable {
   setTrouble(id: string, trouble: Trouble): Promise<void>;
   /** The newest accepted evidence: exact bytes. */
   evidence(device: string): Promise<{ readonly at: number; readonly bytes: Buffer } | null>;
+  /** What the device gave into escrow last. */
+  escrow(device: string): Promise<{ readonly at: number; readonly bytes: Buffer } | null>;
   /** `slot`: open commands for the same slot are superseded by this one. */
   addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>, slot: string | null): Promise<void>;
   commands(device: string): Promise<CommandRow[]>;

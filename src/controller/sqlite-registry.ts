@@ -176,6 +176,7 @@ class SqliteRegistry implements Registry {
     this.#sql.heard.run(verdict.at, one.id);
     for (const report of one.reports) this.#takeReport(one.id, verdict.at, report);
     if (one.change !== null) this.#note(one.id, verdict.at, 'verdict', one.change);
+    if (one.escrow !== undefined) this.#sql.putEscrow.run(one.id, verdict.at, one.escrow);
     return true;
   }
 
@@ -193,6 +194,10 @@ class SqliteRegistry implements Registry {
 
   evidence(device: string): Promise<{ readonly at: number; readonly bytes: Buffer } | null> {
     return this.#run(() => this.#sql.evidence.get(device) ?? null);
+  }
+
+  escrow(device: string): Promise<{ readonly at: number; readonly bytes: Buffer } | null> {
+    return this.#run(() => this.#sql.escrow.get(device) ?? null);
   }
 
   addCommand(command: Pick<CommandRow, 'id' | 'device' | 'body' | 'createdAt'>, slot: string | null): Promise<void> {

@@ -80,6 +80,8 @@ export interface DeviceDetail extends DeviceView {
   } | null;
   /** It asks for its version floors: what the token that gives them must name. */
   readonly floorRequest: { readonly akName: string; readonly generation: string } | null;
+  /** The auth values of its TPM as it gave them into escrow: since when, and the bytes (hex), which nobody here can open. */
+  readonly escrow: { readonly at: number; readonly sealed: string } | null;
   readonly commands: readonly CommandView[];
   readonly history: readonly HistoryEntry[];
 }
@@ -158,7 +160,8 @@ function floorRequestOf({ row }: DeviceRow, endorsement: Endorsement | null): De
 /** Everything about one device. Errors: StoreError. */
 export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise<DeviceDetail> {
   const { registry, references } = parts;
-  const [enrolment, commands, history] = await Promise.all([
+  const [escrow, enrolment, commands, history] = await Promise.all([
+    registry.escrow(device.id),
     registry.enrolment(device.id),
     registry.commands(device.id),
     registry.history(device.id, HISTORY_LINES),
@@ -181,6 +184,7 @@ export async function deviceDetail(device: DeviceRow, parts: ViewParts): Promise
             ekPublic: toHex(request.ekPublic),
             findings: (enrolment?.findings ?? []).map(findingView),
           },
+    escrow: escrow === null ? null : { at: escrow.at, sealed: toHex(escrow.bytes) },
     floorRequest: floorRequestOf(device, endorsement),
     commands: commands.slice(-COMMAND_LINES).map(commandView),
     history,

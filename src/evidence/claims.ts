@@ -65,6 +65,8 @@ export interface Claims {
   readonly floorCertificate?: FloorCertificateClaim;
   /** Value of the counter beside the floors, while they are not set: what the token that gives them must name. */
   readonly floorGeneration?: number;
+  /** The TPM's auth values, sealed (escrow.ts), until a result says that the controller keeps them. */
+  readonly escrow?: Uint8Array;
 }
 
 /**
@@ -128,6 +130,7 @@ export const claimsShape: Shape<Claims> = v.object({
   rootVersion: v.exactOptional(uint()),
   floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
   floorGeneration: v.exactOptional(uint()),
+  escrow: v.exactOptional(byteString({ max: 1024 })),
   floorCertificate: v.exactOptional(
     v.object({ attest: byteString({ max: 1024 }), signature: byteString({ max: 1024 }) }),
   ),

@@ -132,6 +132,8 @@ export interface ResultStatement {
   readonly leaseForMs: number;
   readonly exp: number;
   readonly acknowledged: readonly { readonly session: string; readonly n: number }[];
+  /** SHA-256 of the `escrow` of that evidence, hex: the controller keeps it. */
+  readonly escrowed?: string;
 }
 
 /** What hardware proves of the verdict: computed by the verifier, claimed by no device. */

@@ -35,6 +35,7 @@ const resultShape: Shape<ResultStatement> = v.object({
   leaseForMs: uint(),
   exp: uint(),
   acknowledged: v.pipe(v.array(v.object({ session: hexString(16), n: uint() })), v.maxLength(64)),
+  escrowed: v.exactOptional(hexString(32)),
 });
 
 const commandShape: Shape<Command> = v.object({

@@ -18,6 +18,7 @@ export interface RootChange {
   readonly publishers?: RootStatement['publishers'];
   readonly releaseThresholds?: RootStatement['releaseThresholds'];
   readonly floor?: readonly RootKey[];
+  readonly escrow?: RootKey;
   readonly operators?: readonly RootKey[];
   readonly results?: readonly RootKey[];
   readonly revoke?: readonly { readonly id: string; readonly reason: string }[];
@@ -55,6 +56,7 @@ export function nextRoot(before: RootStatement, change: RootChange): RootStateme
     root: change.root ?? before.root,
     publishers: withMore(before.publishers, change.publishers),
     floor: withMore(before.floor, change.floor),
+    ...(change.escrow === undefined ? {} : { escrow: change.escrow }),
     operators: withMore(before.operators, change.operators),
     results: withMore(before.results, change.results),
     revoked: [
@@ -75,6 +77,7 @@ export function rolesOf(root: RootStatement, id: string): string[] {
     ...(modelIds.length > 0 ? [`publisher of ${modelIds.join(', ')}`] : []),
     ...(isIn(root.floor) ? ['floor'] : []),
     ...(root.floorRecovery?.id === id ? ['floor recovery'] : []),
+    ...(root.escrow?.id === id ? ['escrow'] : []),
     ...(isIn(root.operators) ? ['operator'] : []),
     ...(isIn(root.results) ? ['result'] : []),
   ];

@@ -4,7 +4,7 @@ import { parseShape } from '../bytes/shape.ts';
 import { toUtf8 } from '../bytes/text.ts';
 import { signDsse } from '../crypto/dsse.ts';
 import type { DsseEnvelope } from '../crypto/dsse.ts';
-import { importPublicKey, keyId } from '../crypto/ecdsa.ts';
+import { curveOf, importPublicKey, keyId } from '../crypto/ecdsa.ts';
 import { WireError } from '../errors.ts';
 import { rootStatementShape } from './types.ts';
 import type { RootKey, RootStatement } from './types.ts';
@@ -25,6 +25,16 @@ export function importKeys(keys: readonly RootKey[]): Map<string, KeyObject> {
     byId.set(id, key);
   }
   return byId;
+}
+
+/** The key that devices seal their TPM's auth values to; null where none is named, or it is revoked. Errors: WireError. */
+export function escrowKeyOf({
+  escrow,
+  revoked,
+}: RootStatement): { readonly id: string; readonly key: KeyObject } | null {
+  if (escrow === undefined || revoked.some(({ id }) => id === escrow.id)) return null;
+  const key = importKeys([escrow]).get(escrow.id);
+  return key === undefined || curveOf(key).name !== 'p256' ? null : { id: escrow.id, key };
 }
 
 /** A root statement signed by `keys`. Errors: WireError when a field is outside of its shape. */

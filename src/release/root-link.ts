@@ -21,6 +21,7 @@ const FIELDS: Readonly<Record<Exclude<keyof RootStatement, 'v' | 'crit'>, true>>
   releaseThresholds: true,
   floor: true,
   floorRecovery: true,
+  escrow: true,
   operators: true,
   results: true,
   enrolmentCaPem: true,
@@ -96,7 +97,7 @@ export const LINK_CHECKS: readonly Check<LinkFacts>[] = [
         ...root.floor,
         ...root.operators,
         ...root.results,
-        ...(root.floorRecovery === undefined ? [] : [root.floorRecovery]),
+        ...[root.floorRecovery, root.escrow].filter((key) => key !== undefined),
       ];
       const imported = orFault('root-malformed', 'key table', () => importKeys(all));
       return 'fault' in imported ? [imported.fault] : [];

@@ -90,6 +90,8 @@ export interface RootStatement {
   readonly floor: readonly RootKey[];
   /** Writes the floors of one device anew, and raises one without the bound of a step; never replaced, for the same reason. */
   readonly floorRecovery?: RootKey;
+  /** Devices seal the auth values of their TPMs to it (P-256); opens nothing of a model, and moves no floor. */
+  readonly escrow?: RootKey;
   readonly operators: readonly RootKey[];
   readonly results: readonly RootKey[];
   readonly enrolmentCaPem: string;
@@ -159,6 +161,7 @@ export const rootStatementShape: Shape<RootStatement> = v.object({
   ),
   floor: keys,
   floorRecovery: v.exactOptional(key),
+  escrow: v.exactOptional(key),
   operators: keys,
   results: keys,
   enrolmentCaPem: v.pipe(v.string(), v.maxLength(16_384)),

@@ -126,6 +126,7 @@ export interface Journal extends AsyncDisposable {
 
 export type FactKey =
   | 'last-time'
+  | 'escrowed'
   | 'stopped-cleanly'
   | 'root-version'
   | 'root-chain'

@@ -1,5 +1,6 @@
 // The verdict as the controller signs it, made from an appraisal and an operator's word alone: whoever has both makes the same bytes.
 import { toHex } from '../bytes/text.ts';
+import { sha256 } from '../crypto/digest.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 import type { Finding, Status } from '../rules/finding.ts';
 import type { Appraisal } from './types.ts';
@@ -47,5 +48,6 @@ export function resultOf(
     leaseForMs,
     exp: now + leaseForMs,
     acknowledged: (appraisal.claims?.reports ?? []).map(({ session, n }) => ({ session: toHex(session), n })),
+    ...(appraisal.claims?.escrow === undefined ? {} : { escrowed: toHex(sha256(appraisal.claims.escrow)) }),
   };
 }

@@ -46,6 +46,7 @@ function device({
     floors: [],
     floorsCertified: false,
     floorRequest: null,
+    escrow: null,
     slots: [{ slot: 'main', release, version: '2', state: 'active', status }],
     generation: 1,
     endorsement: null,

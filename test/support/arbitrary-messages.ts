@@ -102,7 +102,7 @@ const report: Arbitrary<Report> = fc.record(
 
 const CLAIMS_ALWAYS: Exclude<
   keyof Claims,
-  'crit' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration'
+  'crit' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'escrow'
 >[] = [
   'v',
   'fleetId',

@@ -151,8 +151,8 @@ test('a passport is written, read and named as it always was', () => {
   expect(faultsOf(grammar, ruleOf(grammar, 'passport-statement'), JSON.parse(golden.payload))).toEqual([]);
 });
 
-test('a root statement counts by two of its root keys', () => {
-  const golden = vector('root') as { fleet: FleetFile; value: object; payload: string; envelope: string };
+test.each(['root', 'root-escrow'])('the root statement %s counts by two of its root keys', (name) => {
+  const golden = vector(name) as { fleet: FleetFile; value: object; payload: string; envelope: string };
   const judged = judgeRoot(golden.fleet, Buffer.from(golden.envelope), 1);
   expect(judged).toMatchObject({ ok: true, root: golden.value });
   expect(JSON.stringify(golden.value)).toBe(golden.payload);
