@@ -31,7 +31,7 @@ test('needs no root, and leaves nothing behind', { timeout: 240_000 }, async () 
   const env = { ...process.env, HOME: tmp, TMPDIR: tmp };
   const ran = spawnSync(program, args, { encoding: 'utf8', env });
   const { rehearsals = [] } = JSON.parse(ran.stdout) as { rehearsals?: readonly RehearsalReport[] };
-  expect(rehearsals, ran.stderr).toHaveLength(1);
+  if (rehearsals.length !== 1) throw new Error(`nothing was played: ${ran.stderr}`);
   expect(rehearsals[0]?.scenes.filter((scene) => scene.result !== 'passed')).toEqual([]);
   expect(ran.status).toBe(0);
   expect(await readdir(tmp)).toEqual([]);
