@@ -1,13 +1,16 @@
 // The demo's story: what the product exists for, each step judged by what was really seen.
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { holdsRelease, isAsSigned, rulesOf, verdictWords } from '../testing/device-words.ts';
 import type { ShownDevice } from '../testing/device-words.ts';
 import type { Step } from '../testing/play.ts';
 import { flipByte, isRead } from '../testing/tamper.ts';
+import { carried } from './carried-steps.ts';
+import { FLOOR, givesFloors, keepDisk, restoredDisk } from './floor-steps.ts';
 import { HEALTH_FILE, writeGolden } from './golden.ts';
 import { illRelease } from './ill-release.ts';
 import { WEIGHTS_BYTES, makeModelFolder, writeWeights } from './model-folder.ts';
+import { refusal, spoiled } from './refusals.ts';
 import { replayed } from './replay.ts';
 import { runClassifier } from './run-model.ts';
 import { SLOT } from './theatre.ts';
@@ -28,63 +31,21 @@ interface Releases {
   misplaced: string;
 }
 
-/** `name`: a copy of a release folder in which `change` was done. */
-async function spoiled(
-  theatre: Theatre,
-  from: string,
-  name: string,
-  change: (dir: string) => Promise<void>,
-): Promise<string> {
-  const dir = theatre.stage.path('spoiled', name);
-  await mkdir(theatre.stage.path('spoiled'), { recursive: true });
-  await cp(theatre.stage.path('releases', from), dir, { recursive: true });
-  await change(dir);
-  return dir;
-}
-
-/** A step in which the device must refuse `from` by `rule` and go on with what it runs. */
-function refusal(
-  theatre: Theatre,
-  releases: Releases,
-  about: {
-    readonly title: string;
-    readonly rule: string;
-    readonly id: () => string;
-    readonly from?: () => Promise<string>;
-  },
-): Step {
-  return {
-    title: about.title,
-    command: `touchstone upgrade DEVICE --release ${about.from === undefined ? 'ID' : 'ID --source FOLDER'}`,
-    expected: `refused: ${about.rule}; the running model untouched`,
-    play: async () => {
-      // First made, then named: the id is known only then.
-      const from = await about.from?.();
-      const ran = await theatre.upgrade(about.id(), from);
-      const device = await theatre.show();
-      const named = ran.stdout.includes(`"${about.rule}"`) || ran.stdout.includes(`${about.rule}:`);
-      const still = holds(releases.two)(device);
-      const loadable = (await theatre.cli('status', SLOT, '--state', theatre.deviceState)).code === 0;
-      const saw = named ? `refused: ${about.rule}` : `no refusal by ${about.rule}`;
-      return {
-        ok: ran.code === 1 && named && still && loadable,
-        saw: `${saw}; exit code ${ran.code}; ${still && loadable ? 'release 2 still runs' : 'the running model changed'}`,
-        more: ran.stdout.split('\n').slice(0, 40),
-      };
-    },
-  };
-}
-
 export function steps(theatre: Theatre): Step[] {
   const { stage } = theatre;
   const releases: Releases = { one: '', two: '', three: '', misplaced: '' };
   let backup = Buffer.alloc(0);
   const model = (): string => join(theatre.modelFile, 'classifier.onnx');
-  const make = async (name: string, version: string, securityVersion: number, role?: string): Promise<string> => {
-    await makeModelFolder(stage.path('models', name), { seed: name, version, weights: stage.path('weights.bin') });
+  /** `large`: with 256 MiB of weights, so that measuring it takes its time. */
+  const make = async (
+    name: string,
+    about: { readonly version: string; readonly securityVersion: number; readonly role?: string },
+    large = false,
+  ): Promise<string> => {
+    const weights = large ? stage.path('weights.bin') : null;
+    await makeModelFolder(stage.path('models', name), { seed: name, version: about.version, weights });
     await writeGolden(stage.path('models', name), stage.path('models', name));
-    const about = { version, securityVersion, healthCheck: HEALTH_FILE };
-    return theatre.makeRelease(name, { ...about, ...(role === undefined ? {} : { role }) });
+    return theatre.makeRelease(name, { ...about, healthCheck: HEALTH_FILE });
   };
   const installed = async (id: string): Promise<{ ok: boolean; saw: string }> => {
     const ran = await theatre.upgrade(id);
@@ -98,7 +59,7 @@ export function steps(theatre: Theatre): Step[] {
       expected: 'root keys offline, two configurations, a fleet.json for the firmware',
       essential: true,
       play: async () => {
-        await theatre.makeFleet();
+        await theatre.makeFleet(FLOOR);
         await theatre.startBroker();
         await theatre.startController();
         const fleet = JSON.parse(await readFile(stage.path('fleet', 'device', 'fleet.json'), 'utf8')) as {
@@ -125,14 +86,17 @@ export function steps(theatre: Theatre): Step[] {
         };
       },
     },
+    givesFloors(theatre),
     {
-      title: 'The publisher signs release 1: an ONNX model and 256 MiB of weights',
-      command: 'touchstone release make MODEL --key … --out RELEASE',
-      expected: 'a model signature that any OpenSSF tool verifies, and a passport',
+      title:
+        'The publisher signs release 1: an ONNX model and 256 MiB of weights; the floor key lets it raise the floor',
+      command: 'touchstone release make MODEL --key … --out RELEASE · touchstone floor token …',
+      expected: 'a model signature that any OpenSSF tool verifies, a passport, and a token for the TPMs of all devices',
       essential: true,
       play: async () => {
         await writeWeights(stage.path('weights.bin'), WEIGHTS_BYTES, 'touchstone demo');
-        releases.one = await make('one', '1.0.0', 1);
+        releases.one = await make('one', { version: '1.0.0', securityVersion: 1 }, true);
+        await theatre.raisesFloor('one');
         await theatre.addRelease('one');
         const key = stage.path('fleet', 'publisher', 'publisher.pub.pem');
         const verified = await theatre.cli(
@@ -154,7 +118,11 @@ export function steps(theatre: Theatre): Step[] {
       command: 'touchstone upgrade DEVICE --release ID',
       expected: 'warning: software trust only, everything else as expected',
       essential: true,
-      play: async () => installed(releases.one),
+      play: async () => {
+        const seen = await installed(releases.one);
+        await keepDisk(theatre);
+        return seen;
+      },
     },
     {
       title: 'A program on the device asks first, then runs the model in a real ONNX runtime',
@@ -202,10 +170,12 @@ export function steps(theatre: Theatre): Step[] {
     },
     {
       title: 'A signed upgrade: release 2, security version 2',
-      command: 'touchstone release make … · touchstone upgrade DEVICE --release ID',
-      expected: 'its golden cases pass, it is switched, measured and attested, and only then committed',
+      command: 'touchstone release make … · touchstone floor token … · touchstone upgrade DEVICE --release ID',
+      expected:
+        'its golden cases pass, it is switched, measured and attested, and only then committed and the floor raised',
       play: async () => {
-        releases.two = await make('two', '2.0.0', 2);
+        releases.two = await make('two', { version: '2.0.0', securityVersion: 2 }, true);
+        await theatre.raisesFloor('two');
         await theatre.addRelease('two');
         const ran = await theatre.upgrade(releases.two);
         const device = await theatre.until(
@@ -218,12 +188,12 @@ export function steps(theatre: Theatre): Step[] {
         };
       },
     },
-    refusal(theatre, releases, {
+    refusal(theatre, () => releases.two, {
       title: 'An upgrade whose signatures were removed',
       rule: 'release-unsigned',
       id: () => releases.three,
       from: async () => {
-        releases.three = await make('three', '3.0.0', 2);
+        releases.three = await make('three', { version: '3.0.0', securityVersion: 2 });
         await theatre.addRelease('three');
         return spoiled(theatre, 'three', 'unsigned', async (dir) => {
           await rm(join(dir, 'model.sig'));
@@ -231,24 +201,24 @@ export function steps(theatre: Theatre): Step[] {
         });
       },
     }),
-    refusal(theatre, releases, {
+    refusal(theatre, () => releases.two, {
       title: 'A signed upgrade in which one byte was changed on the way',
       rule: 'release-file-changed',
       id: () => releases.three,
       from: async () =>
         spoiled(theatre, 'three', 'tampered', async (dir) => flipByte(join(dir, 'model', 'classifier.onnx'))),
     }),
-    refusal(theatre, releases, {
+    refusal(theatre, () => releases.two, {
       title: 'An older release, still well signed: security version 1 over 2',
       rule: 'release-older',
       id: () => releases.one,
     }),
-    refusal(theatre, releases, {
+    refusal(theatre, () => releases.two, {
       title: 'A well signed release that was made for another place',
       rule: 'release-slot-role',
       id: () => releases.misplaced,
       from: async () => {
-        releases.misplaced = await make('misplaced', '2.1.0', 2, 'plate-reader');
+        releases.misplaced = await make('misplaced', { version: '2.1.0', securityVersion: 2, role: 'plate-reader' });
         await theatre.addRelease('misplaced');
         return stage.path('releases', 'misplaced');
       },
@@ -285,5 +255,11 @@ export function steps(theatre: Theatre): Step[] {
         };
       },
     },
+    restoredDisk(theatre, { one: () => releases.one, two: () => releases.two }),
+    ...carried(theatre, async (name) => {
+      const id = await make(name, { version: '4.0.0', securityVersion: 2 });
+      await theatre.addRelease(name);
+      return id;
+    }),
   ];
 }

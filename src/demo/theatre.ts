@@ -66,8 +66,8 @@ export class Theatre extends Sandbox {
     await super.startBroker(this.#ports[1]);
   }
 
-  /** Keys, fleet.json, the files of controller and broker; and what this demo adds to them. */
-  async makeFleet(): Promise<void> {
+  /** Keys, fleet.json, the files of controller and broker; and what this demo adds to them. `slot`: laid over the profile's slot. */
+  async makeFleet(slot: object = {}): Promise<void> {
     const [fleetPort, enrolPort, hostilePort] = this.#ports;
     await this.must(
       'fleet',
@@ -85,7 +85,8 @@ export class Theatre extends Sandbox {
       '--enrol-port',
       String(enrolPort),
     );
-    await writeFile(this.profile, `${JSON.stringify(PROFILE, null, 2)}\n`);
+    const profile = { ...PROFILE, slots: PROFILE.slots.map((one) => ({ ...one, ...slot })) };
+    await writeFile(this.profile, `${JSON.stringify(profile, null, 2)}\n`);
     await writeFile(this.stage.path('fleet', 'controller', 'profiles', 'demo.json'), await readFile(this.profile));
     await this.insertTpm(this.#chip);
     const config = this.stage.path('fleet', 'broker', 'mosquitto.conf');
@@ -136,6 +137,17 @@ export class Theatre extends Sandbox {
       ...(healthCheck === undefined ? [] : ['--health-check', healthCheck]),
     );
     return (JSON.parse(ran.stdout) as { release: string }).release;
+  }
+
+  /** Options of a command that signs with a key of the fleet's root folder. */
+  signs(key: string): string[] {
+    return ['--fleet', this.stage.path('fleet', 'device'), '--key', this.stage.path('fleet', 'root', key)];
+  }
+
+  /** Signs what lets devices raise their floor to the release's security version, into its folder. */
+  async raisesFloor(name: string): Promise<void> {
+    const about = ['--release', this.stage.path('releases', name), '--profile', this.profile, '--slot', SLOT];
+    await this.must('floor', 'token', ...about, ...this.signs('floor.key.pem'));
   }
 
   async addRelease(name: string): Promise<void> {

@@ -34,7 +34,7 @@ describe('touchstone demo', () => {
     const [code] = (await once(child, 'close')) as [number];
     const document = JSON.parse(out.join('')) as Document;
     expect(document.steps.filter((step) => !step.asExpected)).toEqual([]);
-    expect(document.steps.length).toBeGreaterThanOrEqual(13);
+    expect(document.steps.length).toBeGreaterThanOrEqual(19);
     expect({ code, ok: document.ok, messages: code === 0 ? [] : messages }).toEqual({
       code: 0,
       ok: true,
