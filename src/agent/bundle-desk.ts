@@ -28,6 +28,9 @@ import type { TrialStage } from './slot-policy.ts';
 /** How soon who follows hears of a change. */
 const LOOK_EVERY_MS = 200;
 
+/** Ends that say nothing of the release: who applies the bundle once more has found out why. */
+const AGAIN: ReadonlySet<string> = new Set(['interrupted', 'failed']);
+
 type Install = Extract<CommandBody, { kind: 'install' }>;
 
 export interface BundleDeskParts {
@@ -162,12 +165,12 @@ export class BundleDesk {
       if (ours && !full) await attester.commands.refused(instruction.id, slot, outcome);
       return { instruction, held, outcome, again: false };
     }
-    const again = order === row.order;
-    return { instruction, held, outcome: again ? await this.#before(instruction) : null, again };
+    const outcome = order === row.order ? await this.#before(instruction) : null;
+    return { instruction, held, outcome, again: outcome !== null };
   }
 
-  /** What became of a bundle that was taken before, as far as this device still knows. */
-  async #before({ id, slot, release }: Instruction): Promise<Outcome> {
+  /** What became of a bundle that was taken before, as far as this device still knows. Null: it was cut off or failed, so it may be tried again. */
+  async #before({ id, slot, release }: Instruction): Promise<Outcome | null> {
     const { row } = await this.#parts.attester.standing(slot);
     const holds = isOpen(row) ? row.staged === release : row.active === release;
     if (holds) {
@@ -176,6 +179,7 @@ export class BundleDesk {
     }
     const reports = await this.#parts.journal.reports();
     const report = reports.findLast((one) => one.subject === id || (one.slot === slot && one.subject === release));
+    if (report !== undefined && AGAIN.has(report.rule)) return null;
     if (report !== undefined) return { kind: report.kind, rule: report.rule, detail: report.detail };
     return refused('superseded-order', 'this bundle was taken before, and the slot does not hold its release');
   }

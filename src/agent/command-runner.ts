@@ -145,9 +145,12 @@ export class CommandRunner {
     this.#awaited.supersede(body);
   }
 
-  /** Carries out a wish that was carried here, was judged and lies where it says. Its end is reported. */
+  /**
+   * Carries out a wish that was carried here, was judged and lies where it says. Its end is reported. Who applies it once more after it
+   * was cut off, or failed for what is now mended, may have it done with the same order.
+   */
   async carried(id: string, body: Install): Promise<Outcome> {
-    return this.#begin(id, body);
+    return this.#begin(id, body, body.order);
   }
 
   /** Reports the end of a wish that was carried here and was not begun. */
@@ -156,12 +159,13 @@ export class CommandRunner {
     return outcome;
   }
 
-  async #begin(id: string, body: CommandBody): Promise<Outcome> {
+  /** `from`: the lowest order that may be taken although it was taken before. */
+  async #begin(id: string, body: CommandBody, from = Infinity): Promise<Outcome> {
     const { journal, log } = this.#parts;
     const slot = body.kind === 'install' ? body.slot : null;
     await journal.setStarted({ id, slot });
     log.write('info', 'command-started', `command ${id}: ${body.kind}${slot === null ? '' : ` into slot ${slot}`}`);
-    const outcome = await this.#carryOut(body);
+    const outcome = await this.#carryOut(body, from);
     await this.#end(id, slot, outcome);
     await journal.setStarted(null);
     return outcome;
@@ -227,23 +231,23 @@ export class CommandRunner {
     return done.promise;
   }
 
-  async #carryOut(body: CommandBody): Promise<Outcome> {
+  async #carryOut(body: CommandBody, from: number): Promise<Outcome> {
     try {
       if (body.kind === 'measure') return await this.#parts.measureAll();
       if (body.kind === 'floors') return await this.#parts.takeFloors(body.token);
-      return await this.#install(body);
+      return await this.#install(body, from);
     } catch (error) {
       return failureOutcome(error);
     }
   }
 
-  async #install(body: Install): Promise<Outcome> {
+  async #install(body: Install, from: number): Promise<Outcome> {
     const { journal } = this.#parts;
     if (!this.#parts.hasSlot(body.slot))
       return { kind: 'command', rule: 'failed', detail: `the profile has no slot ${body.slot}` };
     const row = (await journal.slots()).find((one) => one.slot === body.slot) ?? null;
     const last = Math.max(row?.order ?? -1, this.#awaited.orderIn(body.slot));
-    if (body.order <= last) {
+    if (body.order < last || (body.order === last && body.order < from)) {
       const detail = `order ${body.order} is not above ${last}, the last one taken for slot ${body.slot}`;
       return { kind: 'command', rule: 'superseded-order', detail };
     }

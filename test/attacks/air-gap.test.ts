@@ -203,6 +203,32 @@ describe('a bundle', () => {
     expect(await carried.apply(bundleOf(two, 2))).toMatchObject({ stands: 'trial', release: two.id });
   });
 
+  test.each(['interrupted', 'failed'])('that ended as %s may be applied once more', async (rule) => {
+    await using carried = await CarriedTo.start(pool);
+    const { journal } = carried.device;
+    await journal.setSlot({ ...(await carried.device.row()), order: 1 });
+    const report = {
+      session: Buffer.alloc(16),
+      kind: 'command',
+      slot: 'main',
+      subject: 'b-1',
+      detail: '-',
+      at: 0,
+    } as const;
+    await journal.addReport({ ...report, rule });
+    expect(await carried.apply(bundleOf(one, 1))).toMatchObject({ stands: 'trial', outcome: { kind: 'activated' } });
+    expect(carried.device.linked()).toBe(one.id);
+  });
+
+  test('whose release was rolled back is not tried again, and says why', async () => {
+    await using carried = await CarriedTo.start(pool);
+    await carried.apply(bundleOf(one, 1));
+    await carried.device.gate().rollBack('main', { rule: 'health-output', detail: 'wrong answers' });
+    const again = await carried.apply(bundleOf(one, 1));
+    expect(again).toMatchObject({ stands: 'rolled-back', outcome: { kind: 'rolled-back', rule: 'health-output' } });
+    expect(carried.device.linked()).toBeNull();
+  });
+
   test('is not taken without room to report its end', async () => {
     await using carried = await CarriedTo.start(pool);
     const report = {
