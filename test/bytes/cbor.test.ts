@@ -1,11 +1,13 @@
 // CBOR: one encoding of each value goes in and out, everything else is refused, and no bytes whatever do harm.
-import { encode as encodeElsewhere } from 'cborg';
+import { decode as decodeElsewhere, encode as encodeElsewhere } from 'cborg';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeCbor, encodeCbor, MESSAGE_LIMITS } from '../../src/bytes/cbor.ts';
 import type { CborValue } from '../../src/bytes/cbor.ts';
 import { WireError } from '../../src/errors.ts';
 import { decodeAnyCbor } from '../support/cddl-check.ts';
+import { LIBERTIES, sloppily } from '../support/sloppy-cbor.ts';
+import type { Liberty } from '../support/sloppy-cbor.ts';
 import { outcomeOf } from '../support/wire-outcome.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -238,6 +240,28 @@ test('what is read is encoded to the same bytes again: there is one encoding of 
     }),
     { numRuns: 5000 },
   );
+});
+
+const READ_ELSEWHERE: ReadonlySet<Liberty> = new Set(['wider head', 'float', 'keys turned round'] as const);
+
+test.each(LIBERTIES)('no value is read in another form than its own, wherever it stands: %s', (liberty) => {
+  let taken = 0;
+  fc.assert(
+    fc.property(tree, (value) => {
+      const bytes = sloppily(value, liberty);
+      if (bytes === null) return;
+      taken++;
+      const key = Buffer.from([0xa1, 0x61, 0x61]);
+      for (const before of [Buffer.alloc(0), Buffer.from([0x81]), Buffer.from([0x82, 0x00]), key]) {
+        const inside = Buffer.concat([before, bytes]);
+        // Well-formed it is: who is less strict would read it, and throw here otherwise.
+        if (READ_ELSEWHERE.has(liberty)) decodeElsewhere(inside);
+        expect(outcomeOf(() => decodeCbor(inside))).toEqual({ refused: true });
+      }
+    }),
+    { numRuns: 500 },
+  );
+  expect(taken).toBeGreaterThan(20);
 });
 
 test('another encoder writes the same', () => {
