@@ -185,6 +185,7 @@ describe('the file of a token', () => {
     ['a number with a sign', (json) => ({ ...json, to: '-7' })],
     ['a number with a leading zero', (json) => ({ ...json, to: '07' })],
     ['a number above 64 bits', (json) => ({ ...json, to: (2n ** 64n).toString() })],
+    ['a number that is none', (json) => ({ ...json, to: '`' })],
     ['a step of nothing', (json) => ({ ...json, maxStep: '0' })],
     ['a slot that has no floor', (json) => ({ ...json, slot: 8 })],
     ['a field that is not known', (json) => ({ ...json, more: 1 })],

@@ -10,10 +10,11 @@ const MAX_U64 = 2n ** 64n - 1n;
 /** More than any token needs. */
 const MAX_BYTES = 4096;
 
+const DECIMAL = /^(?:0|[1-9]\d{0,19})$/;
+/** One check, not two: the second of a pipe is asked also when the first has failed. */
 const u64 = v.pipe(
   v.string(),
-  v.regex(/^(?:0|[1-9]\d{0,19})$/, 'must be a decimal number'),
-  v.check((text) => BigInt(text) <= MAX_U64, 'is above 2^64 - 1'),
+  v.check((text) => DECIMAL.test(text) && BigInt(text) <= MAX_U64, 'must be a decimal number below 2^64'),
 );
 const step = v.pipe(
   u64,
