@@ -26,14 +26,14 @@ export const QUOTE_RULES = {
     sai: 'deployment',
   },
   late: {
-    demands: 'Evidence arrives within the policy’s greatest age.',
-    now: 'Nothing to do: the controller asks again by itself. If it goes on, something replays or delays messages.',
+    demands: 'Evidence arrives within the policy’s greatest age, or as a receipt within the life of its bundle.',
+    now: 'Nothing to do: the controller asks again by itself; only a receipt that was carried needs another bundle. If it goes on, something replays or delays messages.',
     atlas: null,
     sai: 'deployment',
   },
   superseded: {
     demands: 'A challenge counts once, and not after newer evidence was accepted or the policy changed.',
-    now: 'Nothing to do: the controller asks again by itself. If it goes on, something replays or delays messages.',
+    now: 'Nothing to do: the controller asks again by itself; only a receipt that was carried needs another bundle. If it goes on, something replays or delays messages.',
     atlas: null,
     sai: 'deployment',
   },
