@@ -68,7 +68,7 @@ export interface AttesterParts {
   readonly floors: ReadonlyMap<string, number | null>;
   /** Gives the TPM its version floors by a first-write token (JSON), and settles the slots by them. */
   takeFloors(token: string): Promise<Outcome>;
-  /** A result was taken: what else it says. */
+  /** A result was taken for evidence of this run, not older than the last one: what it says beside the lease. */
   heard(result: ResultStatement): Promise<void>;
   /** Device time, ms (never back). */
   now(): number;

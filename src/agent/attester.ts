@@ -249,8 +249,8 @@ export class Attester {
     }
     const before = this.#leases.verdict;
     const judgement = await this.#leases.take(result);
-    if (judgement.taken) await this.#parts.heard(result);
     if (!judgement.taken || !judgement.lease) return judgement;
+    await this.#parts.heard(result);
     if (before !== result.status) {
       log.write(
         result.status === 'affirming' || result.status === 'warning' ? 'info' : 'error',
@@ -262,7 +262,6 @@ export class Attester {
         },
       );
     }
-    await this.#keepTime();
     await this.#trials.heard(result, judgement.sent);
     await this.refresh();
     return judgement;

@@ -7,7 +7,7 @@ import { Agent } from '../agent/agent.ts';
 import { Attester } from '../agent/attester.ts';
 import { authenticBy } from '../agent/authentic.ts';
 import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
-import { deviceTime } from '../agent/device-time.ts';
+import { DeviceTime } from '../agent/device-time.ts';
 import { EscrowKeeper } from '../agent/escrow-keeper.ts';
 import { checkHealth } from '../agent/health-check.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
@@ -39,7 +39,6 @@ import { loadProfile, quotedPcrs } from '../profile/profile.ts';
 import { readFleetFile } from '../release/root.ts';
 import type { FleetFile } from '../release/types.ts';
 import { openJournal } from '../store/open-journal.ts';
-import type { OpenedJournal } from '../store/open-journal.ts';
 import { DEFAULT_TCTI } from '../tpm/transport/tcti.ts';
 import { objectName } from '../tpm/wire/names.ts';
 import { TpmtPublic } from '../tpm/wire/public.ts';
@@ -62,11 +61,6 @@ async function fileOf(path: string): Promise<Buffer> {
   return readFile(path).catch((cause: unknown) => {
     throw new ConfigError('CONFIG_MISSING', `cannot read ${path}`, { cause });
   });
-}
-
-async function numberOf(journal: OpenedJournal, key: 'last-time'): Promise<number> {
-  const bytes = await journal.get(key);
-  return bytes === null || bytes.length !== 8 ? 0 : Number(bytes.readBigUInt64BE());
 }
 
 async function makeTlsKey(commonName: string): Promise<{ keyPem: string; csr: Buffer }> {
@@ -113,9 +107,8 @@ export async function runAgent(run: AgentRun): Promise<void> {
     session,
     now: systemClock.now(),
   });
-  const last = await numberOf(journal, 'last-time');
-  const now = (): number =>
-    deviceTime({ built: 0, fleetMinimum: fleetFile.minimumTime, last, rtc: systemClock.now() }).now;
+  const time = await DeviceTime.open({ journal, clock: systemClock, fleetMinimum: fleetFile.minimumTime });
+  const now = (): number => time.now();
   const log: Log = lineLog(run.log, now, (line) => process.stderr.write(line));
   const root = await RootKeeper.open({ journal, log, fleetFile: fleetBytes, rootFile: rootBytes, now });
 
@@ -222,7 +215,10 @@ export async function runAgent(run: AgentRun): Promise<void> {
       ...(await floor.claims(challenge)),
       ...(await escrow.claims()),
     }),
-    heard: async (result) => escrow.kept(result.escrowed),
+    heard: async (result) => {
+      await time.hear(result.appraisedAt);
+      await escrow.kept(result.escrowed);
+    },
     floors: floor.known,
     takeFloors: async (token) => {
       const outcome = await floor.give(token);

@@ -119,13 +119,14 @@ export interface Journal extends AsyncDisposable {
   setLease(lease: Lease): Promise<void>;
   lease(): Promise<Lease | null>;
 
-  /** Small durable facts: time floor, last clean stop, root statement and its version, endorsement, certificate. */
+  /** Small durable facts: time that was signed last, last clean stop, root statement and its version, endorsement, certificate. */
   get(key: FactKey): Promise<Buffer | null>;
   put(key: FactKey, value: Buffer | null): Promise<void>;
 }
 
 export type FactKey =
   | 'last-time'
+  | 'signed-time'
   | 'escrowed'
   | 'stopped-cleanly'
   | 'root-version'

@@ -1,25 +1,7 @@
-// Device time, the mailbox and the log lines.
+// The mailbox and the log lines.
 import { describe, expect, it } from 'vitest';
-import { deviceTime } from '../../src/agent/device-time.ts';
 import { lineLog } from '../../src/log.ts';
 import { Mailbox } from '../../src/agent/mailbox.ts';
-
-describe('device time', () => {
-  const base = { built: 100, fleetMinimum: 200, last: 300 };
-  it('believes a clock that is after everything known', () => {
-    expect(deviceTime({ ...base, rtc: 301 })).toEqual({ now: 301, source: 'clock' });
-  });
-  it('never goes before what the journal has seen', () => {
-    expect(deviceTime({ ...base, rtc: 299 })).toEqual({ now: 300, source: 'floor' });
-  });
-  it('never goes before the fleet file or the build', () => {
-    expect(deviceTime({ built: 500, fleetMinimum: 200, last: 0, rtc: 0 }).now).toBe(500);
-    expect(deviceTime({ built: 0, fleetMinimum: 200, last: 0, rtc: 0 }).now).toBe(200);
-  });
-  it('does not believe a clock that is decades ahead', () => {
-    expect(deviceTime({ ...base, rtc: 4e15 })).toEqual({ now: 300, source: 'floor' });
-  });
-});
 
 describe('the mailbox', () => {
   it('works one thing at a time, in order, and goes on after a failure', async () => {

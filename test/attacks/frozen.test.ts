@@ -1,6 +1,6 @@
 // A broker that freezes one device for 30 hours, then gives out all that it kept; and a device whose calendar says anything.
 import { describe, expect, test } from 'vitest';
-import { deviceTime } from '../../src/agent/device-time.ts';
+import { DeviceTime } from '../../src/agent/device-time.ts';
 import { LeaseKeeper } from '../../src/agent/lease-keeper.ts';
 import { conditionOf } from '../../src/controller/condition.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
@@ -122,15 +122,18 @@ describe('a device that is frozen for 30 hours', () => {
 });
 
 describe('a device whose calendar', () => {
-  const known = { built: Date.UTC(2026, 0), fleetMinimum: Date.UTC(2026, 5), last: Date.UTC(2027, 0) };
+  const [fleetMinimum, signed] = [Date.UTC(2026, 5), Date.UTC(2027, 0)];
 
   test.each([
     ['has no battery and says 1970', 0],
     ['jumped back to before the fleet was made', Date.UTC(2020, 0)],
     ['says nothing that is a time', -1],
     ['counts in another unit', Date.UTC(2027, 1) * 1000],
-  ])('%s goes by what is known to have passed', (_, rtc) => {
-    expect(deviceTime({ ...known, rtc })).toEqual({ now: known.last, source: 'floor' });
+  ])('%s goes by what was signed last', async (_, rtc) => {
+    const clock = { now: () => rtc, monotonic: () => 0 };
+    const time = await DeviceTime.open({ journal: new MemoryJournal(), clock, fleetMinimum });
+    await time.hear(signed);
+    expect(time.now()).toBe(signed);
   });
 
   test('says anything has the same lease: no part of it is counted by the calendar', async () => {
