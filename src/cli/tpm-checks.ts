@@ -25,7 +25,7 @@ export interface CheckedFacts {
 type Check = (facts: CheckedFacts) => Omit<Finding, 'id'> | null;
 
 /** PCRs that the profiles of this product use when they are not told another. */
-const DEFAULT_EVENT_PCR = 14;
+const DEFAULT_EVENT_PCR = 13;
 
 /** TPMs that are programs: their secrets are in a file. IBM/SW is swtpm and the reference simulator. */
 export function isSoftware({ manufacturer, vendor }: Pick<TpmSurvey, 'manufacturer' | 'vendor'>): boolean {

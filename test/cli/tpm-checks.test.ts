@@ -80,7 +80,7 @@ const CASES: readonly (readonly [id: string, level: string, change: Change])[] =
   ['lockout', 'risk', withOwnership({ inLockout: true, failures: 32 })],
   ['lockout', 'note', withOwnership({ failures: 1 })],
   ['counter-room', 'risk', withSurvey({ countersLeft: 0 })],
-  ['event-pcr', 'note', withSurvey({ usedPcrs: [0, 7, 14] })],
+  ['event-pcr', 'note', withSurvey({ usedPcrs: [0, 7, 13] })],
   ['resettable-pcr', 'note', withSurvey({ usedPcrs: [0, 7, 16] })],
   ['ak-handle', 'note', withSurvey({ akHandleIsForeign: true })],
   ['persistent-room', 'note', withSurvey({ persistentLeft: 0 })],
