@@ -4,6 +4,7 @@ import {
   close,
   closeSync,
   constants,
+  fdatasync,
   fstat,
   fstatSync,
   open,
@@ -48,6 +49,8 @@ export interface FileIo {
   stat(fd: number): BigIntStats | Promise<BigIntStats>;
   read(fd: number, into: Buffer, length: number, position: number): number | Promise<number>;
   write(fd: number, from: Buffer, position: number): number | Promise<number>;
+  /** Sends what was written to the disk, where that can be waited for beside the rest; otherwise nothing. */
+  flush(fd: number): Promise<void> | null;
   close(fd: number): void | Promise<void>;
 }
 
@@ -88,6 +91,7 @@ export const asyncIo: FileIo = {
   stat: fstatAsync,
   read: readAsync,
   write: writeAsync,
+  flush: promisify(fdatasync),
   close: (fd) => closeAsync(fd),
 };
 
@@ -97,18 +101,21 @@ export const blockingIo: FileIo = {
   stat: (fd) => fstatSync(fd, { bigint: true }),
   read: (fd, into, length, position) => readSync(fd, into, 0, length, position),
   write: (fd, from, position) => writeSync(fd, from, 0, from.length, position),
+  flush: () => null,
   close: (fd) => {
     closeSync(fd);
   },
 };
 
 /** For a thread of its own while a processor is free: the next block is read there meanwhile, and the last one written. */
-export const aheadIo: FileIo = { ...blockingIo, read: readAsync, write: writeAsync };
+export const aheadIo: FileIo = { ...blockingIo, read: readAsync, write: writeAsync, flush: asyncIo.flush };
 
 /** One block; two are in use for a large file: one being hashed, one being filled. */
 export const BLOCK_BYTES: number = 512 * 1024;
 /** A copy hands each block to the system twice: fewer and larger ones. */
 const COPY_BLOCK_BYTES = 1024 * 1024;
+/** Written bytes that wait for the disk before it is asked to begin. */
+const FLUSH_BYTES = 64 * 1024 * 1024;
 
 /** The two blocks of one lane, made when first needed and kept for the next file. */
 export class Blocks {
@@ -145,20 +152,53 @@ function sameFile(a: BigIntStats, b: BigIntStats): boolean {
   return a.ino === b.ino && a.dev === b.dev && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
-/** Errors: UnwrittenError. */
-async function writeAll(fd: number, block: Buffer, position: number, io: FileIo): Promise<void> {
-  try {
-    for (let at = 0; at < block.length;) at += await io.write(fd, block.subarray(at), position + at);
-  } catch (cause) {
-    const { message, code } = cause as NodeJS.ErrnoException;
-    throw new UnwrittenError(message, code ?? '');
+function unwritten(cause: unknown): UnwrittenError {
+  const { message, code } = cause as NodeJS.ErrnoException;
+  return new UnwrittenError(message, code ?? '');
+}
+
+/** The target of a copy. The disk is put to work while the rest is read and hashed, not when all of it is. */
+class Copy {
+  readonly #fd: number;
+  readonly #io: FileIo;
+  #unflushed = 0;
+  #flushing: Promise<void> | null = null;
+
+  constructor(fd: number, io: FileIo) {
+    this.#fd = fd;
+    this.#io = io;
+  }
+
+  /** Errors: UnwrittenError. */
+  async write(block: Buffer, position: number): Promise<void> {
+    try {
+      for (let at = 0; at < block.length;) at += await this.#io.write(this.#fd, block.subarray(at), position + at);
+    } catch (cause) {
+      throw unwritten(cause);
+    }
+    this.#unflushed += block.length;
+    if (this.#unflushed < FLUSH_BYTES || this.#flushing !== null) return;
+    this.#unflushed = 0;
+    const flushing = this.#io.flush(this.#fd)?.then(() => {
+      this.#flushing = null;
+    });
+    // One that failed stays, for the end.
+    flushing?.catch(() => undefined);
+    this.#flushing = flushing ?? null;
+  }
+
+  /** When nothing is under way any more. Errors: UnwrittenError. */
+  async end(): Promise<void> {
+    await this.#flushing?.catch((cause: unknown) => {
+      throw unwritten(cause);
+    });
   }
 }
 
 async function hashBytes(fd: number, size: number, io: FileIo, blocks: Blocks, task: HashTask, hooks: HashHooks) {
   const hashes = new Hashes(task.algorithms, task.parts);
-  const { copyTo } = task;
-  const blockBytes = copyTo === null ? BLOCK_BYTES : COPY_BLOCK_BYTES;
+  const copy = task.copyTo === null ? null : new Copy(task.copyTo, io);
+  const blockBytes = copy === null ? BLOCK_BYTES : COPY_BLOCK_BYTES;
   const begin = (index: 0 | 1, at: number): number | Promise<number> => {
     const length = Math.min(blockBytes, size - at);
     return length === 0 ? 0 : io.read(fd, blocks.get(index, length), length, at);
@@ -176,7 +216,7 @@ async function hashBytes(fd: number, size: number, io: FileIo, blocks: Blocks, t
       const next: 0 | 1 = current === 0 ? 1 : 0;
       filling = begin(next, position + got);
       const full = blocks.get(current, got).subarray(0, got);
-      if (copyTo !== null) writing = writeAll(copyTo, full, position, io);
+      writing = copy?.write(full, position);
       hashes.update(full);
       await writing;
       hooks.onBytes?.(got);
@@ -186,6 +226,7 @@ async function hashBytes(fd: number, size: number, io: FileIo, blocks: Blocks, t
   } finally {
     // A call that is still under way must end before its descriptor is closed and given to another file.
     await Promise.allSettled([filling, writing]);
+    await copy?.end();
   }
   if (position !== size) throw new FileFault('changed', task.path);
   return hashes.digest();

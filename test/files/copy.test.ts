@@ -41,7 +41,7 @@ async function copyWith(io: FileIo, bytes: Buffer): Promise<string> {
   return digests[0]?.toString('hex') ?? '';
 }
 
-test.each([0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, 40 * MiB + 17])('a copy of %i bytes is the file', async (size) => {
+test.each([0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, 140 * MiB + 17])('a copy of %i bytes is the file', async (size) => {
   const bytes = pattern(size);
   for (const io of [asyncIo, blockingIo, aheadIo]) {
     expect(await copyWith(io, bytes)).toBe(sha256(bytes));
@@ -111,4 +111,11 @@ test.each([1000, 2 * MiB])('a full disk is no fault of the source, also for %i b
     code: 'ENOSPC',
     message: expect.stringContaining('no space left'),
   });
+});
+
+test('a disk that fails while the rest is copied has not got the file', async () => {
+  const flush = async (): Promise<void> => {
+    throw Object.assign(new Error('i/o error'), { code: 'EIO' });
+  };
+  await expect(copyWith({ ...asyncIo, flush }, pattern(65 * MiB))).rejects.toMatchObject({ code: 'EIO' });
 });
