@@ -9,7 +9,6 @@ import { authenticBy } from '../agent/authentic.ts';
 import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
 import { DeviceTime } from '../agent/device-time.ts';
 import { EscrowKeeper } from '../agent/escrow-keeper.ts';
-import { checkHealth } from '../agent/health-check.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
 import { Incoming } from '../agent/incoming.ts';
 import { lineLog } from '../log.ts';
@@ -31,6 +30,7 @@ import { ConfigError } from '../errors.ts';
 import { MAX_REPORTS } from '../evidence/claims.ts';
 import { deviceId } from '../evidence/device-id.ts';
 import { HashPool } from '../files/hash-pool.ts';
+import type { LeaseState } from '../files/hash-pool.ts';
 import { measureComponents } from '../measure/components.ts';
 import { EventRecorder } from '../measure/recorder.ts';
 import { measureSlot } from '../measure/slot-measurer.ts';
@@ -42,16 +42,11 @@ import { openJournal } from '../store/open-journal.ts';
 import { DEFAULT_TCTI } from '../tpm/transport/tcti.ts';
 import { objectName } from '../tpm/wire/names.ts';
 import { TpmtPublic } from '../tpm/wire/public.ts';
+import type { AgentOptions } from './agent-options.ts';
 import { openOwnTpm } from './own-tpm.ts';
 import { packageVersion } from './version.ts';
 
-export interface AgentRun {
-  readonly profile: string;
-  readonly state: string;
-  readonly fleet: string;
-  readonly tcti?: string;
-  readonly tokenFile?: string;
-  readonly log: 'text' | 'json';
+export interface AgentRun extends AgentOptions {
   readonly signal: AbortSignal;
   /** Who measures the agent's own software; a process that runs it more than once need not read it all again. */
   readonly measureSoftware?: typeof measureComponents;
@@ -143,12 +138,15 @@ export async function runAgent(run: AgentRun): Promise<void> {
   });
 
   const leases = fileLeases();
-  await using pool = new HashPool({ lease: (fd) => leases.lease(fd) });
+  const lease = (fd: number): LeaseState => leases.lease(fd);
+  await using pool = new HashPool({ lease });
+  // At each start, and a thread that has ended leaves some megabytes behind in the process.
+  await using onThisThread = new HashPool({ lease, threads: 0 });
   const components = await (run.measureSoftware ?? measureComponents)({
     profileDigest: profile.digest,
     trustBytes: Buffer.concat([fleetBytes, rootBytes]),
     runtime: profile.profile.runtime,
-    pool,
+    pool: onThisThread,
   });
   const { recorder, ...start } = await EventRecorder.open({ tpm, journal, pcr: profile.profile.tpm.eventPcr });
   const floor = await openFloor({
@@ -200,12 +198,15 @@ export async function runAgent(run: AgentRun): Promise<void> {
     clock: systemClock,
     log,
     stateDir: run.state,
-    check: async (slot, release) =>
-      checkHealth(slot, release, {
+    check: async (slot, release) => {
+      // Only in trials, and what starts programs is not small.
+      const { checkHealth } = await import('../agent/health-check.ts');
+      return checkHealth(slot, release, {
         stateDir: run.state,
         monotonic: () => systemClock.monotonic(),
         alone: async (work) => tpm.withParts(async () => work()),
-      }),
+      });
+    },
     soon: (work) => {
       agent.soon(work);
     },

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 // The `touchstone` binary: hands the arguments to the program and takes its exit code.
-import { runProgram } from './program.ts';
-
 // Older ones end in a segmentation fault of the database without a word.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 14)) {
@@ -17,5 +15,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+const argv = process.argv.slice(2);
+const started = argv[0] === 'agent' ? await (await import('./agent-start.ts')).startAgent(argv.slice(1)) : null;
 // Not process.exit(): what is still being written or closed may end.
-process.exitCode = await runProgram(process.argv.slice(2));
+process.exitCode = started ?? (await (await import('./program.ts')).runProgram(argv));

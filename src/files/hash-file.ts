@@ -117,9 +117,9 @@ const COPY_BLOCK_BYTES = 1024 * 1024;
 /** Written bytes that wait for the disk before it is asked to begin. */
 const FLUSH_BYTES = 64 * 1024 * 1024;
 
-/** The two blocks of one lane, made when first needed and kept for the next file. */
+/** The two blocks of one lane, made when first needed and kept for the next file, until nothing is left to do. */
 export class Blocks {
-  readonly #blocks: [Buffer | null, Buffer | null] = [null, null];
+  #blocks: [Buffer | null, Buffer | null] = [null, null];
 
   get(index: 0 | 1, bytes: number): Buffer {
     const held = this.#blocks[index];
@@ -127,6 +127,10 @@ export class Blocks {
     const block = Buffer.allocUnsafeSlow(bytes);
     this.#blocks[index] = block;
     return block;
+  }
+
+  free(): void {
+    this.#blocks = [null, null];
   }
 }
 

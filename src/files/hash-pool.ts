@@ -15,7 +15,7 @@ import type { HashAnswer } from './hash-answer.ts';
 export type LeaseState = 'leased' | 'busy' | 'unsupported';
 
 export interface HashPoolOptions {
-  /** Worker threads at most; as many as there are processors, up to 4. */
+  /** Worker threads at most; as many as there are processors, up to 4. 0: all is hashed on this thread, block by block. */
   readonly threads?: number;
   /** Takes a read lease on an open file, so that no writer can get in between; it ends when the file is closed. */
   readonly lease?: (fd: number) => LeaseState;
@@ -104,7 +104,7 @@ export class HashPool implements AsyncDisposable {
 
   constructor(options: HashPoolOptions = {}) {
     const threads = options.threads ?? Math.min(4, availableParallelism());
-    if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`${threads} threads`);
+    if (!Number.isInteger(threads) || threads < 0) throw new RangeError(`${threads} threads`);
     this.#limit = threads;
     this.#lease = options.lease;
     this.#idleMs = options.idleMs ?? 1000;
@@ -311,6 +311,7 @@ export class HashPool implements AsyncDisposable {
     this.#inline = false;
     this.#answered(answer);
     this.#handOut();
+    if (this.#queue.length === 0 && !this.#inline) this.#blocks.free();
   }
 
   #progress(job: Job, bytes: number): void {

@@ -223,6 +223,17 @@ describe('the pool', () => {
     expect(pool.threads).toBe(0);
   });
 
+  test('without threads hashes everything here, big and many files too', async () => {
+    const large = file('large', pattern(3 * MiB));
+    const paths = Array.from({ length: 200 }, (_, i) => file(`f${i}`, String(i)));
+    await using pool = new HashPool({ threads: 0 });
+    const found = await Promise.all([large, ...paths].map((path) => pool.hashFile(path)));
+    expect(found.map((one) => one.sha256.toString('hex'))).toEqual(
+      [pattern(3 * MiB), ...paths.map((_, i) => String(i))].map(sha256),
+    );
+    expect(pool.threads).toBe(0);
+  });
+
   test('lets its threads end when there is nothing to do', async () => {
     const path = file('large', pattern(2 * MiB));
     await using pool = new HashPool({ idleMs: 1 });

@@ -1,5 +1,6 @@
 // The package as it is installed: built JavaScript, run without the sources and without type stripping.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import type { SpawnSyncReturns } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -37,8 +38,27 @@ describe('the built package', () => {
     expect(pointed.filter((path) => !existsSync(path))).toEqual([]);
   });
 
-  test('has declarations for every file', () => {
-    const files = globSync('**/*.js', { cwd: dist });
+  test('starts an agent from a few files, in one byte a letter, whose threads lie beside them', () => {
+    const main = join(dist, 'src/cli/main.js');
+    const start = (...args: string[]): SpawnSyncReturns<string> =>
+      spawnSync('node', ['--no-experimental-strip-types', main, 'agent', ...args], { encoding: 'utf8' });
+    const nowhere = join(dist, 'nowhere');
+    const failed = start('--profile', nowhere, '--state', join(dist, 'state'));
+    expect([failed.status, failed.stderr]).toEqual([3, expect.stringContaining(`cannot read ${nowhere}`)]);
+    expect(failed.stderr).toContain('what to do');
+    // What is no plain start is explained by the whole program.
+    expect(start()).toMatchObject({ status: 2, stderr: expect.stringContaining("required option '--profile <file>'") });
+    expect(start('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('firmware profile') });
+    const device = join(dist, 'src/device');
+    const files = globSync('*.js', { cwd: device });
+    expect(files).toEqual(expect.arrayContaining(['agent-start.js', 'hash-worker.js', 'journal-worker.js']));
+    expect(files.length).toBeLessThan(20);
+    const wide = files.filter((name) => readFileSync(join(device, name)).some((byte) => byte > 0x7f));
+    expect(wide).toEqual([]);
+  });
+
+  test('has declarations for every file that may be imported', () => {
+    const files = globSync('**/*.js', { cwd: dist }).filter((name) => !name.startsWith('src/device/'));
     expect(files.length).toBeGreaterThan(20);
     expect(files.filter((name) => !existsSync(join(dist, name.replace(/\.js$/, '.d.ts'))))).toEqual([]);
   });
