@@ -19,9 +19,10 @@ export function plainOptions(args: readonly string[], env: NodeJS.ProcessEnv): A
   const values: [string, string][] = [];
   for (const { key, name, env: variable = '', default: usual, mandatory, choices } of AGENT_OPTIONS) {
     const value = given[name] ?? env[variable] ?? usual;
-    if (typeof value === 'string') values.push([key, value]);
-    else if (mandatory === true) return null;
-    if (choices?.includes(String(value)) === false) return null;
+    if (typeof value === 'string') {
+      if (choices?.includes(value) === false) return null;
+      values.push([key, value]);
+    } else if (mandatory === true) return null;
   }
   return Object.fromEntries(values) as unknown as AgentOptions;
 }

@@ -85,13 +85,15 @@ function writeAsync(fd: number, from: Buffer, position: number): Promise<number>
   });
 }
 
+const flushAsync = promisify(fdatasync);
+
 /** For a thread that must not block. */
 export const asyncIo: FileIo = {
   open: (path, flags) => openAsync(path, flags),
   stat: fstatAsync,
   read: readAsync,
   write: writeAsync,
-  flush: promisify(fdatasync),
+  flush: flushAsync,
   close: (fd) => closeAsync(fd),
 };
 
@@ -108,7 +110,7 @@ export const blockingIo: FileIo = {
 };
 
 /** For a thread of its own while a processor is free: the next block is read there meanwhile, and the last one written. */
-export const aheadIo: FileIo = { ...blockingIo, read: readAsync, write: writeAsync, flush: asyncIo.flush };
+export const aheadIo: FileIo = { ...blockingIo, read: readAsync, write: writeAsync, flush: flushAsync };
 
 /** One block; two are in use for a large file: one being hashed, one being filled. */
 export const BLOCK_BYTES: number = 512 * 1024;
@@ -183,12 +185,15 @@ class Copy {
     this.#unflushed += block.length;
     if (this.#unflushed < FLUSH_BYTES || this.#flushing !== null) return;
     this.#unflushed = 0;
-    const flushing = this.#io.flush(this.#fd)?.then(() => {
-      this.#flushing = null;
-    });
+    const begun = this.#io.flush(this.#fd);
+    if (begun !== null) this.#flushing = this.#untilFlushed(begun);
     // One that failed stays, for the end.
-    flushing?.catch(() => undefined);
-    this.#flushing = flushing ?? null;
+    this.#flushing?.catch(() => undefined);
+  }
+
+  async #untilFlushed(begun: Promise<void>): Promise<void> {
+    await begun;
+    this.#flushing = null;
   }
 
   /** When nothing is under way any more. Errors: UnwrittenError. */
