@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { downTopic, upTopic } from '../bus/bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
-import { TouchstoneError } from '../errors.ts';
+import type { TouchstoneError } from '../errors.ts';
 import { encodeStatusHint } from '../protocol/codec.ts';
 import type { StatusHint } from '../protocol/messages.ts';
 import type { Attester } from './attester.ts';
@@ -11,6 +11,7 @@ import { ChallengeBox } from './challenge-box.ts';
 import type { ChallengeFor } from './challenge-box.ts';
 import { Enrolment } from './enrolment.ts';
 import type { EnrolmentParts } from './enrolment.ts';
+import { canGoOn, isCertificateRefusal } from './failures.ts';
 import type { Log } from '../log.ts';
 import { Mailbox } from './mailbox.ts';
 import { phaseWords } from './phase.ts';
@@ -36,6 +37,8 @@ export interface AgentParts {
   enrolment(): Promise<Omit<EnrolmentParts, 'send'>>;
   /** A root statement that somebody sent; true when it is in force from now on. */
   takeRoot(bytes: Buffer): Promise<boolean>;
+  /** A broker certificate that somebody sent; true when it is in force from now on. */
+  takeCertificate(bytes: Buffer): Promise<boolean>;
   /** One attempt; without papers at the listener where a device can only enrol. Errors: BusError. */
   connect(papers: Papers | null, will: Will | null): Promise<Bus>;
   /** Calls `changed` when a slot's folder was touched; a hint. */
@@ -55,11 +58,6 @@ const LEASE_SLACK_MS = 50;
 /** A longer sleep is cut: timers hold 31 bits. */
 const MAX_PAUSE_MS = 86_400_000;
 
-/** Failures after which the agent goes on: everything else ends it. */
-function canGoOn(error: unknown): boolean {
-  return error instanceof TouchstoneError && /^(?:BUS|WIRE|MEASURE|RELEASE)_/.test(error.code);
-}
-
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
 }
@@ -73,6 +71,8 @@ export class Agent {
   #leaseEnd = new AbortController();
   #sent: Promise<void> = Promise.resolve();
   #hinting = false;
+  /** The broker takes our certificate no more: it ran out while nobody could renew it, or was taken back. */
+  #refused = false;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -179,7 +179,7 @@ export class Agent {
   }
 
   async #talk(stop: AbortSignal): Promise<void> {
-    const papers = await this.#parts.papers();
+    const papers = this.#refused ? null : await this.#parts.papers();
     this.#enter(papers === null ? { at: 'unenrolled' } : { at: 'offline', papers });
     const bus = await this.#connected(papers, stop);
     if (bus === null) return;
@@ -201,6 +201,8 @@ export class Agent {
         return await this.#parts.connect(papers, will);
       } catch (error) {
         this.#failed(error);
+        this.#refused = papers !== null && isCertificateRefusal(error);
+        if (this.#refused) return null;
         await this.#pause(wait * (0.5 + Math.random() / 2), stop);
       }
     }
@@ -218,6 +220,7 @@ export class Agent {
         if (state.at === 'rejected') this.#enter({ at: 'rejected', reason: state.reason });
         if (state.at !== 'approved') return;
         await this.#parts.keepPapers(state);
+        this.#refused = false;
         settled.abort();
       });
     });
@@ -234,7 +237,10 @@ export class Agent {
 
   async #serve(bus: Bus, papers: Papers, stop: AbortSignal): Promise<void> {
     const { attester, owner } = this.#parts;
-    const on = async (kind: 'challenge' | 'result' | 'command', take: (payload: Buffer) => void): Promise<void> =>
+    const on = async (
+      kind: 'challenge' | 'result' | 'command' | 'certificate',
+      take: (payload: Buffer) => void,
+    ): Promise<void> =>
       bus.subscribe(downTopic(owner.deviceId, kind), ({ payload }) => {
         take(payload);
       });
@@ -249,6 +255,12 @@ export class Agent {
       });
     });
     await this.#hearRoot(bus);
+    const renewed = new AbortController();
+    await on('certificate', (payload) => {
+      void this.#mailbox.put(async () => {
+        if (await this.#parts.takeCertificate(payload)) renewed.abort();
+      });
+    });
     await on('challenge', (payload) => {
       if (this.#challenges.offer(payload)) void this.#mailbox.put(async () => this.#answer(bus));
     });
@@ -258,7 +270,8 @@ export class Agent {
       if (connected) void this.#mailbox.put(async () => this.#hint('challenge'));
     });
     await this.#hint('challenge');
-    await aborted(stop);
+    // Renewed: it connects again, by the new one.
+    await aborted(AbortSignal.any([stop, renewed.signal]));
     // Said by us, a stop is not a loss; a bus that is gone says it by the last will.
     if (bus.connected) await bus.publish(this.#up('status'), this.#status(false, 'nothing')).catch(() => undefined);
   }

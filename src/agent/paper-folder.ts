@@ -5,6 +5,7 @@ import { decodeEnrolRequest, encodeEnrolRequest } from '../protocol/codec.ts';
 import type { EnrolRequest } from '../protocol/messages.ts';
 import type { Journal } from '../store/journal.ts';
 import type { TpmIdentity } from '../tpm/port.ts';
+import { forgetRenewal, settleRenewal } from './certificate-keeper.ts';
 import type { Papers } from './phase.ts';
 
 export interface PaperFolderParts {
@@ -29,6 +30,7 @@ export class PaperFolder {
   /** Null: not enrolled, or enrolled with another TPM than the one that is here now. */
   async papers(): Promise<Papers | null> {
     const { journal, identity } = this.#parts;
+    await settleRenewal(journal);
     const [akName, endorsement, certificate, tlsKey] = await Promise.all([
       journal.get('ak-name'),
       journal.get('endorsement'),
@@ -43,6 +45,7 @@ export class PaperFolder {
   /** Keeps what was approved; the name of the AK last, because with it the papers count. */
   async keep(papers: Pick<Papers, 'endorsement' | 'certificate'>): Promise<void> {
     const { journal, identity } = this.#parts;
+    await forgetRenewal(journal);
     await journal.put('endorsement', Buffer.from(papers.endorsement));
     await journal.put('certificate', Buffer.from(papers.certificate));
     await journal.put('ak-name', Buffer.from(identity.akName));
@@ -69,6 +72,8 @@ export class PaperFolder {
       token,
     };
     const bytes = encodeEnrolRequest(request);
+    // Who enrols again keeps no certificate of a key that is not there any more.
+    await journal.put('certificate', null);
     await journal.put('tls-key', Buffer.from(keyPem));
     await journal.put('enrol-request', bytes);
     return bytes;

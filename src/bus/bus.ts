@@ -35,7 +35,7 @@ export interface Bus extends AsyncDisposable {
 export const CLIENT_ID_PREFIX = 'touchstone-';
 
 /** touchstone/1/d/<device>/<kind>: from controller to device. */
-export const DOWN_KINDS = ['challenge', 'result', 'command', 'enrol', 'root'] as const;
+export const DOWN_KINDS = ['challenge', 'result', 'command', 'enrol', 'root', 'certificate'] as const;
 export type DownKind = (typeof DOWN_KINDS)[number];
 /** touchstone/1/c/<device>/<kind>: from device to controller. */
 export const UP_KINDS = ['evidence', 'log', 'status', 'enrol'] as const;

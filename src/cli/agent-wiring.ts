@@ -9,6 +9,7 @@ import { authenticBy } from '../agent/authentic.ts';
 import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
 import { DeviceTime } from '../agent/device-time.ts';
 import { EscrowKeeper } from '../agent/escrow-keeper.ts';
+import { CertificateKeeper } from '../agent/certificate-keeper.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
 import { Incoming } from '../agent/incoming.ts';
 import { lineLog } from '../log.ts';
@@ -20,6 +21,7 @@ import type { Papers } from '../agent/phase.ts';
 import { RootKeeper } from '../agent/root-keeper.ts';
 import { openStateDir } from '../agent/state-dir.ts';
 import { StatusSocket } from '../agent/status-socket.ts';
+import { makeTlsKey } from '../agent/tls-key.ts';
 import { TPM_AUTH_FILE } from '../agent/tpm-ownership.ts';
 import type { Will } from '../agent/agent.ts';
 import { fromHex } from '../bytes/text.ts';
@@ -56,17 +58,6 @@ async function fileOf(path: string): Promise<Buffer> {
   return readFile(path).catch((cause: unknown) => {
     throw new ConfigError('CONFIG_MISSING', `cannot read ${path}`, { cause });
   });
-}
-
-async function makeTlsKey(commonName: string): Promise<{ keyPem: string; csr: Buffer }> {
-  // Needed once in a device's life: not loaded before.
-  const [{ generateKey }, { makeRequest }] = await Promise.all([
-    import('../crypto/ecdsa.ts'),
-    import('../crypto/certificates.ts'),
-  ]);
-  const { privateKey } = generateKey('p256');
-  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  return { keyPem: keyPem.toString(), csr: makeRequest(commonName, privateKey) };
 }
 
 async function connect(fleet: FleetFile, device: string, papers: Papers | null, will: Will | null): Promise<Bus> {
@@ -215,6 +206,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
       rootVersion: root.trust.version,
       ...(await floor.claims(challenge)),
       ...(await escrow.claims()),
+      ...(await certificates.claims()),
     }),
     heard: async (result) => {
       await time.hear(result.appraisedAt);
@@ -231,6 +223,14 @@ export async function runAgent(run: AgentRun): Promise<void> {
     now,
     machine: machineNow,
     measure: async (slot, expected) => measureSlot({ slot, stateDir: run.state, expected, pool, signal: run.signal }),
+  });
+  const certificates = new CertificateKeeper({
+    journal,
+    deviceId: device,
+    caPem: fleetFile.broker.caPem,
+    log,
+    now,
+    makeTlsKey,
   });
   const folder = new PaperFolder({
     journal,
@@ -254,7 +254,11 @@ export async function runAgent(run: AgentRun): Promise<void> {
     log,
     passEveryMs: profile.profile.maxDetectionSeconds * 1000,
     papers: async () => folder.papers(),
-    keepPapers: async (papers) => folder.keep(papers),
+    keepPapers: async (papers) => {
+      await folder.keep(papers);
+      certificates.enrolled();
+    },
+    takeCertificate: async (bytes) => certificates.take(bytes),
     enrolment: async () => ({
       tpm,
       selection: { bank: 'sha256', pcrs: quotedPcrs(profile.profile) },

@@ -26,6 +26,7 @@ async function config(dir: string, options: ConfigOptions, command: Command): Pr
       caFile: path('ca.pem'),
       certFile: path('server.pem'),
       keyFile: path('server.key.pem'),
+      crlFile: path('revoked.crl.pem'),
       fleetAcl: path('fleet.acl'),
       enrolAcl: path('enrol.acl'),
     },
@@ -39,7 +40,7 @@ export function brokerCommand(): Command {
   command
     .command('config')
     .description('print the Mosquitto configuration; with --json also the two access lists')
-    .argument('<dir>', 'folder of ca.pem, server.pem, server.key.pem, fleet.acl and enrol.acl')
+    .argument('<dir>', 'folder of ca.pem, server.pem, server.key.pem, revoked.crl.pem, fleet.acl and enrol.acl')
     .addOption(new Option('--bind <address>', 'address to listen at').default('0.0.0.0'))
     .addOption(new Option('--fleet-port <port>', 'for enrolled devices').default(8883).argParser(portOf))
     .addOption(new Option('--enrol-port <port>', 'for newcomers').default(8884).argParser(portOf))

@@ -5,6 +5,8 @@ export interface BrokerPaths {
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
+  /** Certificates that count no more; a controller writes it. Without the file the broker does not start. */
+  readonly crlFile: string;
   readonly fleetAcl: string;
   readonly enrolAcl: string;
 }
@@ -52,6 +54,8 @@ export function brokerConfig({ bind, fleetPort, enrolPort, paths, user }: Broker
     `listener ${fleetPort} ${bind}`,
     ...tls,
     'require_certificate true',
+    '# Certificates of devices that were retired: the controller writes this list, and Mosquitto reads it at its start and at SIGHUP.',
+    `crlfile ${paths.crlFile}`,
     'use_identity_as_username true',
     'use_username_as_clientid true',
     'allow_anonymous false',

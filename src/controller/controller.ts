@@ -9,6 +9,7 @@ import { openAllowList } from './allow-list.ts';
 import { Bell } from './bell.ts';
 import { BundleOffice } from './bundle-office.ts';
 import { Challenger } from './challenger.ts';
+import { CertificateOffice } from './certificate-office.ts';
 import { CommandOffice } from './command-office.ts';
 import { ControlServer } from './control-server.ts';
 import { renewEndorsements } from './endorsement-renewal.ts';
@@ -80,6 +81,7 @@ export class Controller {
   readonly #challenger: Challenger;
   readonly #office: CommandOffice;
   readonly #rootOffice: RootOffice;
+  readonly #certificates: CertificateOffice;
   readonly #intake: Intake;
   readonly #postRoom: PostRoom;
   readonly #operator: Operator;
@@ -128,7 +130,7 @@ export class Controller {
       yardstick: (profile) => this.#references.terms(profile),
       accepted: (known, judged) => {
         this.#records.accepted(judged);
-        this.#accepted(known);
+        this.#accepted(known, judged.taken.tlsCsr ?? null);
       },
       unexplained: async (known, appraisal) => this.#unexplained(known, appraisal),
       ahead: async ({ id }) => this.#restoration.ahead(id),
@@ -146,7 +148,9 @@ export class Controller {
       markFile: join(settings.stateDir, STATE_FILES.mark),
     });
     const allowed = openAllowList(join(settings.stateDir, STATE_FILES.allowed));
+    this.#certificates = new CertificateOffice({ settings, registry, bus, clock, log });
     const desk = new EnrolmentDesk({
+      certificates: this.#certificates,
       settings,
       references: () => this.#references.references,
       trust: () => this.#references.trust,
@@ -181,6 +185,7 @@ export class Controller {
       challenger: this.#challenger,
       office: this.#office,
       desk,
+      certificates: this.#certificates,
       tokens,
       allowed,
       clock,
@@ -225,10 +230,14 @@ export class Controller {
     if (!(error instanceof BusError)) this.#broken.abort(error);
   }
 
-  #accepted(known: Known): void {
+  #accepted(known: Known, tlsCsr: Uint8Array | null): void {
     this.#challenger.accepted(known);
     this.#bell.ring();
-    Promise.all([this.#office.accepted(known), this.#rootOffice.accepted(known)]).catch((error: unknown) => {
+    Promise.all([
+      this.#office.accepted(known),
+      this.#rootOffice.accepted(known),
+      tlsCsr === null ? null : this.#certificates.renew(known.id, tlsCsr),
+    ]).catch((error: unknown) => {
       this.#failed(error);
     });
   }
@@ -289,6 +298,7 @@ export class Controller {
     const { settings, registry, bus, clock, log } = this.#parts;
     const stop = AbortSignal.any([signal, this.#broken.signal]);
     await renewEndorsements({ registry, trust: this.#references.trust, resultKey: settings.resultKey, log });
+    await this.#certificates.publish();
     await this.#roster.load();
     await this.#office.look();
     await this.#restoration.open();

@@ -4,7 +4,6 @@ import { toHex, toUtf8 } from '../bytes/text.ts';
 import { downTopic } from '../bus/bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
-import { issueCertificate, readRequest } from '../crypto/certificates.ts';
 import { equalBytes, sha256 } from '../crypto/digest.ts';
 import { BusError, ConfigError, WireError } from '../errors.ts';
 import { decodeEnrolProof, decodeEnrolRequest, encodeEnrolCredential, encodeEnrolOutcome } from '../protocol/codec.ts';
@@ -16,6 +15,7 @@ import type { Finding } from '../rules/finding.ts';
 import { credentialFor, pinned, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
 import type { Newcomer, Read } from './newcomer.ts';
 import type { AllowedEk, AllowList } from './allow-list.ts';
+import type { CertificateOffice } from './certificate-office.ts';
 import type { Log } from '../log.ts';
 import type { References } from './references.ts';
 import type { DeviceRow, Endorsed, Registry } from './registry.ts';
@@ -28,7 +28,6 @@ const MAX_PENDING = 1000;
 const REFUSALS_EVERY_MS = 600_000;
 /** How long a newcomer has to open his credential. */
 const OPEN_MS = 10 * 60_000;
-const CERTIFICATE_MS = 2 * 365 * 86_400_000;
 
 export interface EnrolmentParts {
   readonly settings: Settings;
@@ -38,6 +37,7 @@ export interface EnrolmentParts {
   readonly registry: Registry;
   readonly bus: Pick<Bus, 'publish'>;
   readonly clock: Clock;
+  readonly certificates: Pick<CertificateOffice, 'issue'>;
   readonly tokens: Tokens;
   readonly allowed: AllowList;
   readonly log: Log;
@@ -244,20 +244,17 @@ export class EnrolmentDesk {
     if (row.endorsement === null) {
       return this.#answer(device, digest, { outcome: 'pending', reason: 'waits for approval by the operator' });
     }
+    const certificate = await this.#parts.certificates.issue(device, request.tlsCsr);
+    if (certificate === null) {
+      const reason = 'it has too many broker certificates: retire it, and approve it anew';
+      return this.#answer(device, digest, { outcome: 'pending', reason });
+    }
     await this.#answer(device, digest, {
       outcome: 'approved',
       reason: 'approved',
       endorsement: row.endorsement,
-      certificate: this.#certificate(request),
+      certificate,
     });
-  }
-
-  #certificate(request: EnrolRequest): string {
-    const { authority } = this.#parts.settings;
-    const { publicKey } = readRequest(request.tlsCsr);
-    const now = this.#parts.clock.now();
-    const leaf = { publicKey, notBefore: now - 86_400_000, notAfter: now + CERTIFICATE_MS, names: [] };
-    return issueCertificate({ ...leaf, commonName: request.deviceId, use: 'client' }, authority);
   }
 
   /** Endorses a device that waits, or was rejected, and tells it. False when it is neither, or its request no longer stands. */

@@ -2,11 +2,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { issueCertificate, makeAuthority } from '../crypto/certificates.ts';
+import { issueCertificate, makeAuthority, makeRevocationList } from '../crypto/certificates.ts';
 import { generateKey, keyId, publicPem } from '../crypto/ecdsa.ts';
 import { ConfigError } from '../errors.ts';
 import { rootKeyOf, signRoot } from '../release/root-keys.ts';
 import type { FleetFile, RootStatement } from '../release/types.ts';
+import { crlTimes } from './broker-crl.ts';
 import { brokerConfig, CONTROLLER_NAME, ENROL_ACL, FLEET_ACL } from './broker-config.ts';
 import { EK_FOLDERS } from './ek-trust.ts';
 import { AUTHORITY_NAME, DEFAULT_CONTROLLER_FILE, STATE_FILES } from './settings.ts';
@@ -73,6 +74,8 @@ function brokerFiles(files: Files, plan: FleetPlan, authority: { commonName: str
   files.write('broker/ca.pem', caPem, 0o644);
   files.write('broker/server.pem', certificate, 0o644);
   files.secret('broker/server.key.pem', server.privateKey);
+  const nobody = { ...crlTimes(plan.now), number: 0, revoked: [] };
+  files.write('broker/revoked.crl.pem', makeRevocationList(nobody, authority), 0o644);
   files.write('broker/fleet.acl', FLEET_ACL, 0o600);
   files.write('broker/enrol.acl', ENROL_ACL, 0o600);
   const config = brokerConfig({
@@ -84,6 +87,7 @@ function brokerFiles(files: Files, plan: FleetPlan, authority: { commonName: str
       caFile: files.path('broker/ca.pem'),
       certFile: files.path('broker/server.pem'),
       keyFile: files.path('broker/server.key.pem'),
+      crlFile: files.path('broker/revoked.crl.pem'),
       fleetAcl: files.path('broker/fleet.acl'),
       enrolAcl: files.path('broker/enrol.acl'),
     },
@@ -110,7 +114,7 @@ function controllerFiles(
     },
     authority,
   );
-  files.json(state(STATE_FILES.controller), DEFAULT_CONTROLLER_FILE);
+  files.json(state(STATE_FILES.controller), { ...DEFAULT_CONTROLLER_FILE, brokerCrl: '../broker/revoked.crl.pem' });
   files.write(state(STATE_FILES.authority), caPem, 0o644);
   files.secret(state(STATE_FILES.authorityKey), authority.key);
   files.secret(state(STATE_FILES.tlsKey), client.privateKey);

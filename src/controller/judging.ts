@@ -80,6 +80,7 @@ export async function acceptance(
     evidence: Buffer.from(evidence.buffer, evidence.byteOffset, evidence.byteLength),
     ...(claims.rootVersion === undefined ? {} : { rootVersion: claims.rootVersion }),
     ...(claims.escrow === undefined ? {} : { escrow: Buffer.from(claims.escrow) }),
+    ...(claims.tlsCsr === undefined ? {} : { tlsCsr: claims.tlsCsr }),
   };
 }
 

@@ -4,6 +4,7 @@ import { TouchstoneError } from '../errors.ts';
 import type { Clock } from '../clock.ts';
 import type { AllowedEk, AllowList } from './allow-list.ts';
 import type { Bell } from './bell.ts';
+import type { CertificateOffice } from './certificate-office.ts';
 import type { Challenger } from './challenger.ts';
 import type { CommandOffice } from './command-office.ts';
 import type { EnrolmentDesk } from './enrolment.ts';
@@ -21,6 +22,7 @@ export interface OperatorParts {
   readonly challenger: Challenger;
   readonly office: CommandOffice;
   readonly desk: EnrolmentDesk;
+  readonly certificates: Pick<CertificateOffice, 'publish'>;
   readonly tokens: Tokens;
   readonly allowed: AllowList;
   readonly clock: Clock;
@@ -117,7 +119,9 @@ export class Operator {
   /** Out of the fleet; its history stays. */
   async retire(name: string, reason: string): Promise<DeviceRow> {
     const from = ['pending', 'approved', 'rejected', 'quarantined'] as const;
-    return this.#move(await this.find(name), from, 'retired', reason);
+    const retired = await this.#move(await this.find(name), from, 'retired', reason);
+    await this.#parts.certificates.publish();
+    return retired;
   }
 
   async #move(device: DeviceRow, from: readonly DeviceState[], to: DeviceState, reason: string): Promise<DeviceRow> {

@@ -85,4 +85,13 @@ ALTER TABLE device DROP COLUMN slots;
 -- Auth values of the TPMs, sealed to a key that is not here.
 CREATE TABLE escrow (device TEXT PRIMARY KEY, at INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
 `,
+  `
+-- Broker certificates that are out, so that they can be taken back; those from before this table are not in it and end by themselves.
+CREATE TABLE certificate (
+  serial TEXT PRIMARY KEY, device TEXT NOT NULL, key TEXT NOT NULL, not_after INTEGER NOT NULL,
+  pem TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX certificate_device ON certificate (device);
+CREATE INDEX certificate_end ON certificate (not_after);
+`,
 ];

@@ -96,6 +96,8 @@ export interface Acceptance {
   readonly escrow?: Buffer;
   /** Version of the root statement that the device acts by; absent where it did not say. Not kept. */
   readonly rootVersion?: number;
+  /** A request for a broker certificate of a new key (PKCS#10). Not kept. */
+  readonly tlsCsr?: Uint8Array;
 }
 
 export interface CommandRow {
@@ -115,6 +117,17 @@ export interface HistoryEntry {
   readonly at: number;
   readonly kind: string;
   readonly text: string;
+}
+
+/** A broker certificate that is out. */
+export interface IssuedCertificate {
+  /** Hex, as node gives it. */
+  readonly serial: string;
+  readonly device: string;
+  /** SHA-256 of the SPKI of its key, hex. */
+  readonly key: string;
+  readonly notAfter: number;
+  readonly pem: string;
 }
 
 /** An endorsement (DSSE envelope, JSON), and what it says of the TPM. */
@@ -139,7 +152,7 @@ export interface Registry extends AsyncDisposable {
   putCredential(credential: Credential, expired: number): Promise<void>;
   credential(request: Buffer): Promise<Credential | null>;
   dropCredential(request: Buffer): Promise<void>;
-  /** `endorsed` counts where there is no endorsement yet. */
+  /** A device that becomes retired loses its certificates in the same step. `endorsed` counts where there is no endorsement yet. */
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsed?: Endorsed): Promise<boolean>;
   /** Puts `next` in the place of the endorsement `before`, byte for byte; false when that is not the device's any more. */
   endorseAgain(id: string, before: string, next: string): Promise<boolean>;
@@ -176,6 +189,12 @@ export interface Registry extends AsyncDisposable {
    * every device's history. False when `life` is over already.
    */
   beginLife(life: Buffer | null, next: Buffer, at: number, text: string): Promise<boolean>;
+  /** Certificates of a device that count at `now`, the one that ends first before the others. */
+  certificates(device: string, now: number): Promise<IssuedCertificate[]>;
+  /** False when the device is not of the fleet, or no longer. Those that ended long before `now` are forgotten. */
+  addCertificate(certificate: IssuedCertificate, now: number): Promise<boolean>;
+  /** Serial numbers of those that were taken back and whose time is not over at `now`, in order. */
+  revokedCertificates(now: number): Promise<string[]>;
   addHistory(entry: HistoryEntry): Promise<void>;
   history(device: string, limit: number): Promise<HistoryEntry[]>;
   putLogPart(device: string, digest: Buffer, index: number, bytes: Buffer): Promise<boolean>;

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
-import { parseFile, uint, v } from '../bytes/shape.ts';
+import { parseFile, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { fromHex, toUtf8 } from '../bytes/text.ts';
 import { sha256 } from '../crypto/digest.ts';
@@ -22,6 +22,8 @@ export interface ControllerFile {
   readonly maxSkewSeconds: number;
   /** A device that said nothing for so long is unreachable. */
   readonly silentAfterSeconds: number;
+  /** Where the list of revoked broker certificates is written for the broker, absolute or from the state directory. */
+  readonly brokerCrl?: string;
   /** Whether a vendor's certificate counts only while revocation lists answer for it and for those above it; `where-given` if absent. */
   readonly ekCrls?: 'where-given' | 'demanded';
 }
@@ -31,6 +33,7 @@ const controllerFileShape: Shape<ControllerFile> = v.strictObject({
   maxAgeSeconds: v.pipe(uint(86_400), v.minValue(1)),
   maxSkewSeconds: uint(3600),
   silentAfterSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
+  brokerCrl: v.exactOptional(text(4096)),
   ekCrls: v.exactOptional(v.picklist(['where-given', 'demanded'])),
 });
 

@@ -3,6 +3,7 @@ import { openSqlite, storeError } from '../store/sqlite.ts';
 import type { Connection } from '../store/sqlite.ts';
 import { encodeLogState } from '../verifier/log-state-codec.ts';
 import { REGISTRY_APPLICATION_ID, REGISTRY_MIGRATIONS } from './registry-schema.ts';
+import { CertificateTable } from './sqlite-certificates.ts';
 import { prepareStatements } from './registry-statements.ts';
 import { toCommand, toDevice } from './registry-rows.ts';
 import type { EnrolmentSqlRow, Statements } from './registry-statements.ts';
@@ -14,6 +15,7 @@ import type {
   DeviceState,
   Endorsed,
   HistoryEntry,
+  IssuedCertificate,
   PendingEnrolment,
   Registry,
   ReportRow,
@@ -31,6 +33,7 @@ class SqliteRegistry implements Registry {
   readonly #db: Connection;
   readonly #path: string;
   readonly #sql: Statements;
+  readonly #certificates: CertificateTable;
   readonly #acceptAll: (batch: readonly Acceptance[]) => boolean[];
   readonly #takeSeq: (id: string, session: string, lastSeq: number) => number | null;
 
@@ -38,6 +41,7 @@ class SqliteRegistry implements Registry {
     this.#db = db;
     this.#path = path;
     this.#sql = prepareStatements(db);
+    this.#certificates = new CertificateTable(db);
     const acceptAll = db.transaction((batch: readonly Acceptance[]) => batch.map((one) => this.#accept(one)));
     this.#acceptAll = (batch) => acceptAll.immediate(batch);
     const takeSeq = db.transaction((id: string, session: string, last: number) => this.#nextSeq(id, session, last));
@@ -134,7 +138,12 @@ class SqliteRegistry implements Registry {
     return this.#run(() => {
       const states = JSON.stringify(from);
       const { envelope = null, tier = null } = endorsed ?? {};
-      return this.#sql.setState.run({ id, to, states, endorsement: envelope, tier }).changes === 1;
+      const set = this.#db.transaction(() => {
+        if (this.#sql.setState.run({ id, to, states, endorsement: envelope, tier }).changes === 0) return false;
+        if (to === 'retired') this.#certificates.revoke(id);
+        return true;
+      });
+      return set.immediate();
     });
   }
 
@@ -263,6 +272,18 @@ class SqliteRegistry implements Registry {
         })
         .immediate(),
     );
+  }
+
+  certificates(device: string, now: number): Promise<IssuedCertificate[]> {
+    return this.#run(() => this.#certificates.of(device, now));
+  }
+
+  addCertificate(certificate: IssuedCertificate, now: number): Promise<boolean> {
+    return this.#run(() => this.#certificates.add(certificate, now));
+  }
+
+  revokedCertificates(now: number): Promise<string[]> {
+    return this.#run(() => this.#certificates.revoked(now));
   }
 
   addHistory(entry: HistoryEntry): Promise<void> {

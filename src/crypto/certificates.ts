@@ -18,6 +18,7 @@ const OID = {
   subjectAltName: '2.5.29.17',
   subjectKeyId: '2.5.29.14',
   authorityKeyId: '2.5.29.35',
+  crlNumber: '2.5.29.20',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
@@ -108,6 +109,41 @@ export function issueCertificate(
     extension(OID.authorityKeyId, false, sequence(contextBytes(0, issuerId))),
     ...(names.length > 0 ? [extension(OID.subjectAltName, false, sequence(...names))] : []),
   ]);
+}
+
+/** What a revocation list says; times in ms since 1970. */
+export interface RevocationList {
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
+  /** Rises with each list. */
+  readonly number: number;
+  /** Serial numbers in hex, as node gives them; they count as taken back from `thisUpdate` on. */
+  readonly revoked: readonly string[];
+}
+
+/** A certificate revocation list of the authority (RFC 5280, 5). PEM. */
+export function makeRevocationList(
+  { thisUpdate, nextUpdate, number, revoked }: RevocationList,
+  authority: { readonly commonName: string; readonly key: KeyObject },
+): string {
+  const serial = (hex: string): Asn1 => integer(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'));
+  const entries = revoked.map((one) => sequence(serial(one), time(thisUpdate)));
+  const issuerId = keyIdentifier(spkiOf(createPublicKey(authority.key)));
+  const extensions = sequence(
+    extension(OID.authorityKeyId, false, sequence(contextBytes(0, issuerId))),
+    extension(OID.crlNumber, false, serial(number.toString(16))),
+  );
+  const tbs = sequence(
+    integer(Buffer.from([1])),
+    algorithm(),
+    distinguished(authority.commonName),
+    time(thisUpdate),
+    time(nextUpdate),
+    // An empty list is left out (RFC 5280, 5.1.2.6).
+    ...(entries.length > 0 ? [sequence(...entries)] : []),
+    context(0, extensions),
+  );
+  return pem('X509 CRL', signed(tbs, authority.key));
 }
 
 /** PKCS#10 in DER: a request for `commonName` that proves possession of `key`. */

@@ -57,6 +57,8 @@ export interface Claims {
   readonly now: number;
   /** Time from the device's full pass over the bytes of all slots to this evidence, in ms. */
   readonly measuredAgo: number;
+  /** PKCS#10 in DER: a certificate of this new key is asked for, in the device's own name; absent while none is needed. */
+  readonly tlsCsr?: Uint8Array;
   /** Version of the root statement that the device acts by; absent in what older agents say. */
   readonly rootVersion?: number;
   /** Version floors in the TPM of the slots that have one by the profile; null where it is deleted or not yet written. */
@@ -127,6 +129,7 @@ export const claimsShape: Shape<Claims> = v.object({
   bootPcrs: v.pipe(v.array(digest), v.maxLength(24)),
   now: uint(),
   measuredAgo: uint(),
+  tlsCsr: v.exactOptional(byteString({ max: 1024 })),
   rootVersion: v.exactOptional(uint()),
   floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
   floorGeneration: v.exactOptional(uint()),

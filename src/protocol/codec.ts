@@ -2,6 +2,7 @@
 import { decodeMessage, encodeMessage } from '../evidence/message.ts';
 import type { MessageForm } from '../evidence/message.ts';
 import {
+  certificateMessageShape,
   enrolCredentialShape,
   enrolOutcomeShape,
   enrolProofShape,
@@ -11,6 +12,7 @@ import {
   statusHintShape,
 } from './messages.ts';
 import type {
+  CertificateMessage,
   EnrolCredential,
   EnrolOutcome,
   EnrolProof,
@@ -27,6 +29,7 @@ const ENROL_REQUEST: MessageForm<EnrolRequest> = { name: 'enrolRequest', shape: 
 const ENROL_CREDENTIAL: MessageForm<EnrolCredential> = { name: 'enrolCredential', shape: enrolCredentialShape };
 const ENROL_PROOF: MessageForm<EnrolProof> = { name: 'enrolProof', shape: enrolProofShape };
 const ENROL_OUTCOME: MessageForm<EnrolOutcome> = { name: 'enrolOutcome', shape: enrolOutcomeShape };
+const CERTIFICATE: MessageForm<CertificateMessage> = { name: 'certificate', shape: certificateMessageShape };
 const STATUS_HINT: MessageForm<StatusHint> = { name: 'statusHint', shape: statusHintShape };
 
 // Every decode: errors are WireError, whatever the bytes are. Every encode: a value outside its shape is a TypeError.
@@ -78,6 +81,14 @@ export function encodeEnrolOutcome(message: EnrolOutcome): Buffer {
 
 export function decodeEnrolOutcome(bytes: Uint8Array): EnrolOutcome {
   return decodeMessage(ENROL_OUTCOME, bytes);
+}
+
+export function encodeCertificateMessage(message: CertificateMessage): Buffer {
+  return encodeMessage(CERTIFICATE, message);
+}
+
+export function decodeCertificateMessage(bytes: Uint8Array): CertificateMessage {
+  return decodeMessage(CERTIFICATE, bytes);
 }
 
 export function encodeStatusHint(message: StatusHint): Buffer {

@@ -106,6 +106,14 @@ export interface EnrolOutcome {
   readonly certificate: string | null;
 }
 
+/** Another broker certificate, for a key that the device asked for in evidence. The fleet's authority signed it; nothing else speaks for it. */
+export interface CertificateMessage {
+  readonly v: 1;
+  readonly crit?: readonly string[];
+  /** PEM. */
+  readonly certificate: string;
+}
+
 /** A hint, never trusted: at most it causes a challenge. The last will is the same with `online: false`. */
 export interface StatusHint {
   readonly v: 1;
@@ -292,6 +300,12 @@ export const enrolOutcomeShape: Shape<EnrolOutcome> = v.object({
   reason: text(512),
   endorsement: v.nullable(text(16_384)),
   certificate: v.nullable(v.pipe(v.string(), v.maxLength(16_384))),
+});
+
+export const certificateMessageShape: Shape<CertificateMessage> = v.object({
+  v: v.literal(1),
+  crit,
+  certificate: v.pipe(v.string(), v.maxLength(16_384)),
 });
 
 export const statusHintShape: Shape<StatusHint> = v.object({

@@ -136,6 +136,9 @@ export type FactKey =
   | 'endorsement'
   | 'certificate'
   | 'tls-key'
+  | 'next-tls-key'
+  | 'next-csr'
+  | 'next-certificate'
   | 'profile';
 
 export type { EpochChange };

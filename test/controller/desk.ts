@@ -4,9 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { Bus } from '../../src/bus/bus.ts';
 import { systemClock } from '../../src/clock.ts';
 import { openAllowList } from '../../src/controller/allow-list.ts';
 import type { AllowList } from '../../src/controller/allow-list.ts';
+import { CertificateOffice } from '../../src/controller/certificate-office.ts';
 import { EnrolmentDesk } from '../../src/controller/enrolment.ts';
 import { loadReferences } from '../../src/controller/references.ts';
 import type { References } from '../../src/controller/references.ts';
@@ -19,6 +21,7 @@ import { hmacSha256, sha256 } from '../../src/crypto/digest.ts';
 import { enrolQualifyingData } from '../../src/evidence/binding.ts';
 import { decodeEnrolCredential, decodeEnrolOutcome, encodeEnrolProof } from '../../src/protocol/codec.ts';
 import type { EnrolOutcome, EnrolProof, EnrolRequest } from '../../src/protocol/messages.ts';
+import type { Log } from '../../src/log.ts';
 import { makeTestFleet } from '../support/fleet.ts';
 import type { TestFleet } from '../support/fleet.ts';
 import type { SoftDevice } from '../support/soft-device.ts';
@@ -46,6 +49,7 @@ export interface Desk {
   readonly lines: string[];
   /** Messages to devices, oldest first. */
   readonly sent: Buffer[];
+  readonly certificates: CertificateOffice;
 }
 
 /** `change`: methods of the registry to be replaced; `shared`: the registry of another desk; `trust`: the root of now. */
@@ -72,24 +76,29 @@ export async function openDesk(
   const lines: string[] = [];
   const tokens = openTokens(join(stateDir, 'tokens.json'));
   const allowed = openAllowList(join(stateDir, 'allowed-eks.json'));
+  const bus: Pick<Bus, 'publish'> = {
+    publish: async (_topic, payload) => {
+      sent.push(Buffer.from(payload));
+      await Promise.resolve();
+    },
+  };
+  const log: Log = { write: (_level, _event, message) => lines.push(message) };
+  const own = { ...settings, stateDir };
+  const certificates = new CertificateOffice({ settings: own, registry, bus, clock: systemClock, log });
   const desk = new EnrolmentDesk({
     settings,
     references: () => references,
     trust,
     registry,
+    certificates,
     tokens,
     allowed,
     clock: systemClock,
-    bus: {
-      publish: async (_topic, payload) => {
-        sent.push(Buffer.from(payload));
-        await Promise.resolve();
-      },
-    },
-    log: { write: (_level, _event, message) => lines.push(message) },
+    bus,
+    log,
     changed: async () => Promise.resolve(),
   });
-  return { desk, registry, tokens, allowed, stateDir, lines, sent };
+  return { desk, registry, tokens, allowed, stateDir, lines, sent, certificates };
 }
 
 /** The outcome that was sent last. */

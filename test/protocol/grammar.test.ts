@@ -6,6 +6,7 @@ import { v } from '../../src/bytes/shape.ts';
 import { dsseShape } from '../../src/crypto/dsse.ts';
 import { claimsShape } from '../../src/evidence/claims.ts';
 import {
+  certificateMessageShape,
   challengeShape,
   enrolCredentialShape,
   enrolOutcomeShape,
@@ -36,6 +37,7 @@ const SHAPES: Readonly<Record<string, Shape<unknown>>> = {
   'enrol-credential': enrolCredentialShape,
   'enrol-proof': enrolProofShape,
   'enrol-outcome': enrolOutcomeShape,
+  'certificate-message': certificateMessageShape,
   'status-hint': statusHintShape,
   event: LogEvent,
   'dsse-envelope': dsseShape,

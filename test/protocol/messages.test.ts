@@ -37,6 +37,7 @@ const kinds: readonly Message[] = [
   { kind: 'enrol-credential', decode: codec.decodeEnrolCredential, encode: codec.encodeEnrolCredential },
   { kind: 'enrol-proof', decode: codec.decodeEnrolProof, encode: codec.encodeEnrolProof },
   { kind: 'enrol-outcome', decode: codec.decodeEnrolOutcome, encode: codec.encodeEnrolOutcome },
+  { kind: 'certificate-message', decode: codec.decodeCertificateMessage, encode: codec.encodeCertificateMessage },
   { kind: 'status-hint', decode: codec.decodeStatusHint, encode: codec.encodeStatusHint },
 ];
 

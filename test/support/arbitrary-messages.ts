@@ -102,7 +102,7 @@ const report: Arbitrary<Report> = fc.record(
 
 const CLAIMS_ALWAYS: Exclude<
   keyof Claims,
-  'crit' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'escrow'
+  'crit' | 'tlsCsr' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'escrow'
 >[] = [
   'v',
   'fleetId',
@@ -122,7 +122,7 @@ const CLAIMS_ALWAYS: Exclude<
   'measuredAgo',
 ];
 
-export const arbitraryClaims: Arbitrary<Claims> = withCrit(
+const settledClaims: Arbitrary<Claims> = withCrit(
   fc.record(
     {
       v: one,
@@ -149,6 +149,11 @@ export const arbitraryClaims: Arbitrary<Claims> = withCrit(
     { ...plain, requiredKeys: CLAIMS_ALWAYS },
   ),
 );
+
+/** Few devices at a time ask for a new broker certificate. */
+export const arbitraryClaims: Arbitrary<Claims> = fc
+  .tuple(settledClaims, fc.integer({ min: 0, max: 3 }), some(60))
+  .map(([claims, n, tlsCsr]) => (n === 0 ? { ...claims, tlsCsr } : claims));
 
 export const arbitraryEvidence: Arbitrary<EvidenceMessage> = withCrit(
   fc.record(

@@ -55,6 +55,7 @@ const CODERS: Readonly<Record<string, Coder>> = {
   'enrol-credential': coder(codec.encodeEnrolCredential, codec.decodeEnrolCredential),
   'enrol-proof': coder(codec.encodeEnrolProof, codec.decodeEnrolProof),
   'enrol-outcome': coder(codec.encodeEnrolOutcome, codec.decodeEnrolOutcome),
+  'certificate-message': coder(codec.encodeCertificateMessage, codec.decodeCertificateMessage),
   'status-hint': coder(codec.encodeStatusHint, codec.decodeStatusHint),
 };
 
