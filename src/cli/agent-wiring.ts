@@ -9,6 +9,7 @@ import { authenticBy } from '../agent/authentic.ts';
 import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
 import { DeviceTime } from '../agent/device-time.ts';
 import { EscrowKeeper } from '../agent/escrow-keeper.ts';
+import { connectToBroker } from '../agent/broker-door.ts';
 import { CertificateKeeper } from '../agent/certificate-keeper.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
 import { Incoming } from '../agent/incoming.ts';
@@ -17,16 +18,13 @@ import type { Log } from '../log.ts';
 import { machineNow } from '../agent/machine.ts';
 import { StateGate } from '../agent/model-gate.ts';
 import { PaperFolder } from '../agent/paper-folder.ts';
-import type { Papers } from '../agent/phase.ts';
 import { RootKeeper } from '../agent/root-keeper.ts';
 import { openStateDir } from '../agent/state-dir.ts';
 import { StatusSocket } from '../agent/status-socket.ts';
 import { makeTlsKey } from '../agent/tls-key.ts';
 import { TPM_AUTH_FILE } from '../agent/tpm-ownership.ts';
-import type { Will } from '../agent/agent.ts';
 import { fromHex } from '../bytes/text.ts';
 import { decode } from '../bytes/wire.ts';
-import type { Bus } from '../bus/bus.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigError } from '../errors.ts';
 import { MAX_REPORTS } from '../evidence/claims.ts';
@@ -39,7 +37,6 @@ import { measureSlot } from '../measure/slot-measurer.ts';
 import { watchSlots } from '../measure/watcher.ts';
 import { loadProfile, quotedPcrs } from '../profile/profile.ts';
 import { readFleetFile } from '../release/root.ts';
-import type { FleetFile } from '../release/types.ts';
 import { openJournal } from '../store/open-journal.ts';
 import { DEFAULT_TCTI } from '../tpm/transport/tcti.ts';
 import { objectName } from '../tpm/wire/names.ts';
@@ -57,20 +54,6 @@ export interface AgentRun extends AgentOptions {
 async function fileOf(path: string): Promise<Buffer> {
   return readFile(path).catch((cause: unknown) => {
     throw new ConfigError('CONFIG_MISSING', `cannot read ${path}`, { cause });
-  });
-}
-
-async function connect(fleet: FleetFile, device: string, papers: Papers | null, will: Will | null): Promise<Bus> {
-  const { connectMqttBus } = await import('../bus/mqtt-bus.ts');
-  const { url, enrolUrl, caPem } = fleet.broker;
-  if (papers === null) return connectMqttBus({ url: enrolUrl, caPem, clientId: `enrol-${device}` });
-  return connectMqttBus({
-    url,
-    caPem,
-    certPem: papers.certificate,
-    keyPem: papers.tlsKey,
-    clientId: device,
-    ...(will === null ? {} : { will }),
   });
 }
 
@@ -266,7 +249,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
       isOurs: (endorsement) => authentic.endorsement(endorsement)?.deviceId === device,
     }),
     takeRoot,
-    connect: async (papers, will) => connect(fleetFile, device, papers, will),
+    connect: async (papers, will) => connectToBroker(fleetFile.broker, device, papers, will),
     watch: (changed) => watchSlots({ profile: profile.profile, stateDir: run.state, changed }),
   });
   await using _bundles = await BundleSocket.open(

@@ -150,10 +150,14 @@ const settledClaims: Arbitrary<Claims> = withCrit(
   ),
 );
 
-/** Few devices at a time ask for a new broker certificate. */
+/** Few devices at a time ask for a new broker certificate, and many say nothing of floors. */
 export const arbitraryClaims: Arbitrary<Claims> = fc
-  .tuple(settledClaims, fc.integer({ min: 0, max: 3 }), some(60))
-  .map(([claims, n, tlsCsr]) => (n === 0 ? { ...claims, tlsCsr } : claims));
+  .tuple(settledClaims, fc.integer({ min: 0, max: 7 }), some(60))
+  .map(([claims, n, tlsCsr]) => {
+    if (n === 0) return { ...claims, tlsCsr };
+    const { floors: _floors, floorCertificate: _certificate, floorGeneration: _generation, ...without } = claims;
+    return n < 4 ? claims : without;
+  });
 
 export const arbitraryEvidence: Arbitrary<EvidenceMessage> = withCrit(
   fc.record(
