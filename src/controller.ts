@@ -2,7 +2,8 @@
 export { askController, followDevices } from './controller/control-client.ts';
 export type { DeviceDetail, DeviceView, FindingView } from './controller/views.ts';
 export { Controller } from './controller/controller.ts';
-export type { ControllerHealth, ControllerParts } from './controller/controller.ts';
+export type { ControllerParts } from './controller/controller.ts';
+export type { ControllerHealth } from './controller/health.ts';
 export { loadSettings } from './controller/settings.ts';
 export type { Settings } from './controller/settings.ts';
 export { openSqliteRegistry } from './controller/sqlite-registry.ts';

@@ -52,9 +52,17 @@ async function attest(device: string, options: StateOptions & { timeout: number 
   if (!good) process.exitCode = EXIT.against;
 }
 
-async function token(name: string, { state }: StateOptions, command: Command): Promise<void> {
+/** Days from an option. */
+function daysOf(text: string): number {
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < 1 || days > 3660) throw new InvalidArgumentError('it is 1 to 3660 days');
+  return days;
+}
+
+async function token(name: string, options: StateOptions & { days: number }, command: Command): Promise<void> {
   const output = outputOf(command);
-  const answer = (await askController(state, 'token', { name })) as { token: string };
+  const asked = { name, forMs: options.days * 86_400_000 };
+  const answer = (await askController(options.state, 'token', asked)) as { token: string };
   output.note('shown once: put it into a file on the device and start the agent with --token-file');
   output.result(answer, () => answer.token);
 }
@@ -146,6 +154,7 @@ export function deviceCommand(): Command {
     );
   add('token', 'make a one-time token that lets the device in that brings it')
     .argument('<name>', 'what the token is for; shown as who approved')
+    .addOption(new Option('--days <days>', 'how long it is good').default(30).argParser(daysOf))
     .action(token);
   return command;
 }

@@ -36,6 +36,7 @@ async function shown({ views }: RouteParts, row: DeviceRow): Promise<{ device: D
 /** Shorter than an id, so that no label can pass for one. */
 const LABEL_MAX = 31;
 const MAX_DEVICES = 1000;
+const MAX_TOKEN_MS = 3660 * 86_400_000;
 const MAX_BASE64 = 400 * 1024;
 
 /** An id, a label, or the beginning of an id. */
@@ -81,8 +82,8 @@ const ROUTES: Readonly<Record<string, Route>> = {
     const row = heard ?? (await parts.operator.find(request.device));
     return { token, ...(await shown(parts, row)) };
   }),
-  token: route(v.strictObject({ name: text(64) }), async ({ operator }, { name }) =>
-    Promise.resolve({ token: operator.token(name) }),
+  token: route(v.strictObject({ name: text(64), forMs: uint(MAX_TOKEN_MS) }), async ({ operator }, { name, forMs }) =>
+    Promise.resolve({ token: operator.token(name, forMs) }),
   ),
   allow: route(v.strictObject({ entries: allowedEksShape }), async ({ operator }, { entries }) => ({
     admitted: await operator.allow(entries),

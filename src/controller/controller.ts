@@ -4,7 +4,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { BusError } from '../errors.ts';
 import type { Trust } from '../release/root.ts';
-import type { Appraisal, ReferenceRelease } from '../verifier/types.ts';
+import type { Appraisal } from '../verifier/types.ts';
 import { openAllowList } from './allow-list.ts';
 import { Bell } from './bell.ts';
 import { BundleOffice } from './bundle-office.ts';
@@ -14,6 +14,7 @@ import { CommandOffice } from './command-office.ts';
 import { ControlServer } from './control-server.ts';
 import { renewEndorsements } from './endorsement-renewal.ts';
 import { EnrolmentDesk } from './enrolment.ts';
+import type { ControllerHealth } from './health.ts';
 import { Intake } from './intake.ts';
 import type { Log } from '../log.ts';
 import { Operator } from './operator.ts';
@@ -24,7 +25,6 @@ import type { Registry } from './registry.ts';
 import { RootOffice } from './root-office.ts';
 import { RecordOffice } from './record-office.ts';
 import { Restoration } from './restoration.ts';
-import type { Gap } from './restoration.ts';
 import { Roster } from './roster.ts';
 import type { Known } from './roster.ts';
 import { assertNamed, STATE_FILES } from './settings.ts';
@@ -48,31 +48,6 @@ export interface ControllerParts {
 const LOOK_MS = 1000;
 /** A whole log is asked for again at most this often. */
 const WHOLE_EVERY_MS = 5000;
-
-export interface ControllerHealth {
-  readonly fleetId: string;
-  readonly broker: { readonly url: string; readonly connected: boolean };
-  /** Counted since the start; `refused` by the first rule that was broken. */
-  readonly evidence: {
-    readonly received: number;
-    readonly accepted: number;
-    readonly dropped: number;
-    readonly refused: Readonly<Record<string, number>>;
-  };
-  /** Messages that came faster than a device may send them, by kind. */
-  readonly tooFast: Readonly<Record<string, number>>;
-  readonly references: {
-    readonly profiles: readonly string[];
-    readonly releases: readonly Pick<
-      ReferenceRelease,
-      'id' | 'modelId' | 'version' | 'securityVersion' | 'withdrawn'
-    >[];
-    readonly faults: readonly string[];
-  };
-  readonly devicesWithCommands: readonly string[];
-  /** What is missing because the registry was put back from a copy while or before it started; null when it was not. */
-  readonly gap: Gap | null;
-}
 
 export class Controller {
   readonly #parts: ControllerParts;

@@ -168,9 +168,9 @@ export class Operator {
     return this.find(device.id);
   }
 
-  /** A one-time enrolment token; it is shown once. */
-  token(name: string): string {
-    return this.#parts.tokens.issue(name);
+  /** A one-time enrolment token, good for so long; it is shown once. */
+  token(name: string, forMs: number): string {
+    return this.#parts.tokens.issue(name, this.#parts.clock.now() + forMs);
   }
 
   /** Lets endorsement keys in beforehand; devices that wait with one of them are let in now. Their ids. */

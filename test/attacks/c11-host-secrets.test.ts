@@ -63,7 +63,7 @@ describe('what a fleet is made of', () => {
 
   test('the registry, the socket and the tokens of a controller are its own user’s', async () => {
     const controller = await running(fleet);
-    controller.controller.operator.token('line 4');
+    controller.controller.operator.token('line 4', 3_600_000);
     for (const name of ['registry.sqlite', 'control.sock', 'tokens.json']) {
       expect([name, lstatSync(join(fleet.controllerDir, name)).mode & 0o077]).toEqual([name, 0]);
     }
@@ -74,10 +74,10 @@ describe('a secret is never said', () => {
   test('by a controller that issues a token, lets a device in and refuses others', async () => {
     const controller = await running(fleet);
     const { operator } = controller.controller;
-    const token = operator.token('line 4');
+    const token = operator.token('line 4', 3_600_000);
     const device = await SoftDevice.make(fleet, null);
     await device.enrol(await newcomerBus(fleet), 'approved', { token });
-    const wrong = operator.token('line 5');
+    const wrong = operator.token('line 5', 3_600_000);
     const other = await SoftDevice.make(fleet, null);
     await other.enrol(await newcomerBus(fleet), 'pending', { token: `${wrong}x` });
     const keys = filesBelow(fleet.dir).filter(isSecret);
@@ -130,15 +130,15 @@ describe('a secret is never said', () => {
 test('a token that was used or never given opens nothing, and a damaged list of them is an error, not an open door', async () => {
   await using scratch = await Scratch.make();
   const tokens = openTokens(scratch.path('tokens.json'));
-  const one = tokens.issue('one');
-  expect([tokens.take(''), tokens.take(`${one} `), tokens.take(one), tokens.take(one)]).toEqual([
-    null,
-    null,
-    'one',
-    null,
-  ]);
+  const one = tokens.issue('one', Date.now() + 3_600_000);
+  expect([
+    tokens.take('', Date.now()),
+    tokens.take(`${one} `, Date.now()),
+    tokens.take(one, Date.now()),
+    tokens.take(one, Date.now()),
+  ]).toEqual([null, null, 'one', null]);
   writeFileSync(scratch.path('tokens.json'), '[{"digest":"","name":"x"}]');
-  expect(() => tokens.take('')).toThrow('tokens.json');
+  expect(() => tokens.take('', Date.now())).toThrow('tokens.json');
 });
 
 test.each(['text', 'json'] as const)('a %s log is one line for each thing, whatever others name', (format) => {

@@ -1,9 +1,10 @@
 // Enrolment at the controller for devices that mean well: waiting, approval, rejection, tokens.
 import { X509Certificate } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toUtf8 } from '../../src/bytes/text.ts';
+import { tokenDigest } from '../../src/controller/fleet-files.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
 import { encodeEnrolProof } from '../../src/protocol/codec.ts';
 import { openStatement } from '../../src/protocol/statement.ts';
@@ -105,7 +106,7 @@ describe('an honest device', () => {
 describe('a token', () => {
   it('lets in the device that brings it, once, and is kept as a digest only', async () => {
     const desk = await openDesk(office);
-    const token = desk.tokens.issue('line 4');
+    const token = desk.tokens.issue('line 4', Date.now() + 3_600_000);
     const kept = await Promise.all(
       (await readdir(desk.stateDir)).map(async (name) => readFile(join(desk.stateDir, name), 'latin1')),
     );
@@ -125,10 +126,42 @@ describe('a token', () => {
     await desk.desk.approve(inside.id, 'Jo');
     await ask(desk, outside);
     await desk.desk.reject(outside.id, 'not ours');
-    const token = desk.tokens.issue('next');
+    const token = desk.tokens.issue('next', Date.now() + 3_600_000);
     await ask(desk, inside, { token });
     await ask(desk, outside, { token });
     expect(outcome(desk).outcome).toBe('rejected');
-    expect(desk.tokens.take(token)).toBe('next');
+    expect(desk.tokens.take(token, Date.now())).toBe('next');
+  });
+});
+
+describe('a token in the hands of many', () => {
+  it('lets one of them in, however many bring it at once', async () => {
+    const desk = await openDesk(office);
+    const token = desk.tokens.issue('line 4', Date.now() + 3_600_000);
+    const devices = await Promise.all(Array.from({ length: 12 }, newDevice));
+    const proofs: { device: SoftDevice; proof: Buffer }[] = [];
+    for (const device of devices) {
+      const request = await device.request({ token });
+      await desk.desk.receive(device.id, request);
+      proofs.push({ device, proof: encodeEnrolProof(await prove(desk, device, request)) });
+    }
+    await Promise.all(proofs.map(async ({ device, proof }) => desk.desk.receive(device.id, proof)));
+    const rows = await desk.registry.devices();
+    expect(rows).toHaveLength(devices.length);
+    expect(rows.filter(({ state }) => state === 'approved')).toHaveLength(1);
+  });
+
+  it('lets nobody in after its time', async () => {
+    const desk = await openDesk(office);
+    const device = await newDevice();
+    await ask(desk, device, { token: desk.tokens.issue('line 4', Date.now() - 1) });
+    expect(outcome(desk).outcome).toBe('pending');
+  });
+
+  it('that an older controller issued has no end, and is good once', async () => {
+    const desk = await openDesk(office);
+    const digest = tokenDigest('from before');
+    await writeFile(join(desk.stateDir, 'tokens.json'), JSON.stringify([{ digest, name: 'old' }]));
+    expect([desk.tokens.take('from before', 9e15), desk.tokens.take('from before', 1)]).toEqual(['old', null]);
   });
 });
