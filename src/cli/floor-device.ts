@@ -18,7 +18,7 @@ export interface RequestOptions {
 
 export interface GiveOptions {
   readonly state: string;
-  readonly token: string;
+  readonly tokenFile: string;
   readonly timeout: number;
 }
 
@@ -50,7 +50,7 @@ export async function request(name: string, { state, out }: RequestOptions, comm
       before.length === 0
         ? `Next, where the recovery key is: touchstone floor first-token ${cleanText(out)}`
         : `Its floors were ${before.join(', ')}. Next, where the recovery key is: touchstone floor recover ${cleanText(out)} ${before.map((one) => `--at ${one}`).join(' ')}`,
-      `then here: touchstone floor give ${id.slice(0, 12)} --token TOKEN`,
+      `then here: touchstone floor give ${id.slice(0, 12)} --token-file TOKEN`,
     ].join('\n'),
   );
 }
@@ -88,7 +88,7 @@ async function outcomeOf(state: string, device: string, command: string, ms: num
 /** `touchstone floor give`. */
 export async function give(name: string, options: GiveOptions, command: Command): Promise<void> {
   const output = outputOf(command);
-  const { state, token: file, timeout } = options;
+  const { state, tokenFile: file, timeout } = options;
   const { token, json } = await tokenIn(file);
   const { id, floorRequest } = await asking(state, name);
   const fits =

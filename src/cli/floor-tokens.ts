@@ -161,7 +161,7 @@ export async function firstToken(request: string, options: FirstTokenOptions, co
         output.paint('green', `made ${cleanText(options.out)}`),
         `  good once, on this one device; its floors start at ${values.join(', ')}`,
         '',
-        'Next: touchstone floor give DEVICE --token FILE; or put it into the state directory of the device as',
+        'Next: touchstone floor give DEVICE --token-file FILE; or put it into the state directory of the device as',
         'floor-first-token.json, and start its agent again',
       ].join('\n'),
   );

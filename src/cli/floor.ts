@@ -70,7 +70,7 @@ function giveCommand(): Command {
   return new Command('give')
     .description('send a device the token that gives it its floors: exit code 0 set, 1 refused, 3 no word in time')
     .argument('<device>', 'id, beginning of an id, or label')
-    .requiredOption('--token <file>', 'what floor first-token or floor recover made')
+    .requiredOption('--token-file <file>', 'what floor first-token or floor recover made')
     .addOption(new Option('--timeout <seconds>', 'how long to wait for its word').default(60).argParser(secondsOf))
     .addOption(stateOption())
     .addHelpText(
@@ -79,7 +79,7 @@ function giveCommand(): Command {
 Example:
   touchstone floor request cam-7 --state fleet/controller --out request.json
   touchstone floor first-token request.json --fleet fleet/device --key root/floor-recovery.key.pem --out token.json
-  touchstone floor give cam-7 --state fleet/controller --token token.json`,
+  touchstone floor give cam-7 --state fleet/controller --token-file token.json`,
     )
     .action(async (device: string, options: GiveOptions, self: Command) =>
       (await import('./floor-device.ts')).give(device, options, self),

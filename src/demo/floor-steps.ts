@@ -24,7 +24,7 @@ export function givesFloors(theatre: Theatre): Step {
       const [request, token] = [stage.path('floors.json'), stage.path('floors.token')];
       await theatre.must('floor', 'request', theatre.deviceId, '--out', request, ...state);
       await theatre.must('floor', 'first-token', request, '--out', token, ...theatre.signs('floor-recovery.key.pem'));
-      const given = await theatre.must('floor', 'give', theatre.deviceId, '--token', token, ...state);
+      const given = await theatre.must('floor', 'give', theatre.deviceId, '--token-file', token, ...state);
       const line = await theatre.agent.says(/the version floors are set: [\d, ]+/);
       return { ok: given.code === 0, saw: /the version floors are set: [\d, ]+/.exec(line)?.[0] ?? line };
     },

@@ -91,7 +91,7 @@ beforeAll(async () => {
   await theatre.agent.says(/answering challenges/);
   await theatre.until('it asks for floors', ({ verdict }) => hasRule(verdict, 'floor-missing'));
   const first = await tokenFor('first-token', await request('first.json'));
-  await theatre.must('floor', 'give', theatre.deviceId, '--token', first, ...atController());
+  await theatre.must('floor', 'give', theatre.deviceId, '--token-file', first, ...atController());
   await theatre.agent.says(/the version floors are set: 0, 0, 0, 0, 0, 0, 0, 0/);
 }, 120_000);
 afterAll(async () => {
@@ -188,16 +188,16 @@ test(
       'floor',
       'give',
       theatre.deviceId,
-      '--token',
+      '--token-file',
       await tokenFor('first-token', other),
       ...atController(),
     );
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('is not the token for what')]);
 
-    await theatre.must('floor', 'give', theatre.deviceId, '--token', ours, ...atController());
+    await theatre.must('floor', 'give', theatre.deviceId, '--token-file', ours, ...atController());
     await theatre.until('the slot is loaded again', ({ slots }) => slots.every((slot) => slot.release !== null));
     expect(await floorOnDevice()).toEqual([0, 2]);
-    const twice = await theatre.cli('floor', 'give', theatre.deviceId, '--token', ours, ...atController());
+    const twice = await theatre.cli('floor', 'give', theatre.deviceId, '--token-file', ours, ...atController());
     expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('has not asked for version floors')]);
   },
 );
