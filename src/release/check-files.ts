@@ -118,6 +118,20 @@ export const FILE_CHECKS: readonly Check<FileFacts>[] = [
   },
 ];
 
+/** The manifest of the files that were found, and the one in the passport; hex digests. */
+export interface Manifests {
+  readonly found: string;
+  readonly signed: string;
+}
+
+export const MANIFEST_CHECKS: readonly Check<Manifests>[] = [
+  {
+    rule: 'release-manifest',
+    judge: ({ found, signed }) =>
+      found === signed ? [] : [{ rule: 'release-manifest', expected: `manifest ${signed}`, found }],
+  },
+];
+
 function judgeFacts(facts: FileFacts, checks: readonly Check<FileFacts>[]): ReleaseFault[] {
   // Files are hashed in any order; a person and a test want one.
   const all = checks

@@ -2,8 +2,8 @@
 import { toHex } from '../bytes/text.ts';
 import type { HashPool } from '../files/hash-pool.ts';
 import type { Finding } from '../rules/finding.ts';
-import { checkFiles, FILE_CHECKS, readingIn } from './check-files.ts';
-import type { FileFacts, ReadFile } from './check-files.ts';
+import { checkFiles, FILE_CHECKS, MANIFEST_CHECKS, readingIn } from './check-files.ts';
+import type { FileFacts, Manifests, ReadFile } from './check-files.ts';
 import { toFinding } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import { manifestDigest } from './manifest.ts';
@@ -44,28 +44,13 @@ export interface VerifyOptions {
   readonly subject?: string;
 }
 
-/** The manifest of the files that were found, and the one in the passport; hex digests. */
-export interface Manifests {
-  readonly found: string;
-  readonly signed: string;
-}
-
 /** What is asked of a model's bytes, stage by stage. */
 export interface ModelChecks {
   readonly files: readonly Check<FileFacts>[];
   readonly manifest: readonly Check<Manifests>[];
 }
 
-export const MODEL_CHECKS: ModelChecks = {
-  files: FILE_CHECKS,
-  manifest: [
-    {
-      rule: 'release-manifest',
-      judge: ({ found, signed }) =>
-        found === signed ? [] : [{ rule: 'release-manifest', expected: `manifest ${signed}`, found }],
-    },
-  ],
-};
+export const MODEL_CHECKS: ModelChecks = { files: FILE_CHECKS, manifest: MANIFEST_CHECKS };
 
 /**
  * Reads every byte under `dir`. Nothing is left out, whatever the signer ignored: a release holds what was signed and nothing

@@ -28,6 +28,7 @@ export const CHECK_LISTS: readonly CheckList[] = [
   { file: 'src/release/open-checks.ts', list: 'SIGNATURE_CHECKS', tests: RELEASE },
   { file: 'src/release/open-checks.ts', list: 'CONTENT_CHECKS', tests: RELEASE },
   { file: 'src/release/check-files.ts', list: 'FILE_CHECKS', tests: RELEASE },
+  { file: 'src/release/check-files.ts', list: 'MANIFEST_CHECKS', tests: RELEASE },
   { file: 'src/release/root-link.ts', list: 'LINK_CHECKS', tests: ['test/release'] },
   { file: 'src/crypto/chain-checks.ts', list: 'CHAIN_CHECKS', tests: ['test/crypto'] },
   { file: 'src/crypto/ek-certificate.ts', list: 'EK_CHECKS', tests: ['test/crypto'] },

@@ -29,8 +29,18 @@ async function namesOf({ file, list }: CheckList): Promise<string[]> {
 async function killer({ file, list, tests }: CheckList, position: number): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'mutant-'));
   const reportPath = join(folder, 'report.json');
+  // One process for all files: what they load is loaded once, which is most of the time of such a run.
   const reporters = ['--reporter=json', `--outputFile.json=${reportPath}`];
-  const args = ['run', '--config', 'test/mutants/vitest.config.ts', '--bail=1', ...reporters, ...tests];
+  const args = [
+    'run',
+    '--config',
+    'test/mutants/vitest.config.ts',
+    '--bail=1',
+    '--no-isolate',
+    '--maxWorkers=1',
+    ...reporters,
+    ...tests,
+  ];
   const env = { ...process.env, [MUTANT_VARIABLE]: mutantText({ file, list, position }) };
   const child = spawn(vitest, args, { cwd: root, env, stdio: 'ignore', timeout: LIMIT_MS });
   await once(child, 'close');
