@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { decode } from '../../src/bytes/wire.ts';
 import { EkTrustFolder } from '../../src/controller/ek-trust.ts';
 import { CERTIFICATE_CHECKS } from '../../src/controller/newcomer-checks.ts';
-import { readNewcomer } from '../../src/controller/newcomer.ts';
+import { pinned, readNewcomer } from '../../src/controller/newcomer.ts';
 import type { Read } from '../../src/controller/newcomer.ts';
 import { Roster } from '../../src/controller/roster.ts';
 import { tpmView } from '../../src/controller/tpm-view.ts';
@@ -109,6 +109,23 @@ describe('a newcomer with a vendor’s certificate', () => {
   test('that no root vouches for is not asked for lists: its certificate proves nothing anyway', () => {
     const judged = readNewcomer({ ...request, ekChain: [] }, settings('demanded'), office.references, NOW);
     expect(rules(judged)).toEqual(['tier', 'software']);
+    const own = new Issuer('own root');
+    const publicKey = publicKeyOf(decode(TpmtPublic, request.ekPublic));
+    const by = { ekCertificate: own.issue({ publicKey }), ekChain: [own.certificate.raw] };
+    const brought = readNewcomer({ ...request, ...by }, settings('demanded'), office.references, NOW);
+    expect(rules(brought)).toEqual(['tier', 'software']);
+  });
+
+  test('is of software when it says so, whoever vouches for it, and no operator makes it more', () => {
+    const publicKey = publicKeyOf(decode(TpmtPublic, request.ekPublic));
+    const ekCertificate = middle.issue({ publicKey, tpm: ['id:00001014', 'swtpm', 'id:00010002'] });
+    const judged = readNewcomer({ ...request, ekCertificate }, settings(), office.references, NOW);
+    expect(rules(judged)).toEqual(['tier', 'software']);
+    expect('newcomer' in judged && pinned(judged.newcomer).tier).toBe('software');
+    const unknown = readNewcomer({ ...request, ekCertificate, ekChain: [] }, settings(), office.references, NOW);
+    expect('newcomer' in unknown && pinned(unknown.newcomer).tier).toBe('software');
+    const genuine = read(settings());
+    expect('newcomer' in genuine && pinned(genuine.newcomer).tier).toBe('hardware');
   });
 });
 

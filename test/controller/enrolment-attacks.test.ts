@@ -11,6 +11,7 @@ import { generateKey } from '../../src/crypto/ecdsa.ts';
 import { enrolQualifyingData } from '../../src/evidence/binding.ts';
 import { decodeEnrolRequest, encodeEnrolProof } from '../../src/protocol/codec.ts';
 import type { EnrolProof, EnrolRequest } from '../../src/protocol/messages.ts';
+import { TPM_ALG, TPM_ECC } from '../../src/tpm/wire/constants.ts';
 import { TpmtPublic } from '../../src/tpm/wire/public.ts';
 import { FakeTpm } from '../fakes/fake-tpm.ts';
 import { SoftDevice } from '../support/soft-device.ts';
@@ -24,6 +25,9 @@ beforeAll(async () => {
 afterAll(async () => office.fleet[Symbol.asyncDispose]());
 
 const newDevice = async (): Promise<SoftDevice> => SoftDevice.make(office.fleet, null);
+
+/** TPM_ALG_ECSCHNORR, Part 2, 6.3. */
+const ECSCHNORR = 0x001c;
 
 /** The device's own key with a field changed. */
 async function akWith(device: SoftDevice, change: (ak: TpmtPublic) => TpmtPublic): Promise<Buffer> {
@@ -68,6 +72,34 @@ describe('a hostile request', () => {
     expect(outcome(desk)).toMatchObject({ outcome: 'rejected' });
     expect(outcome(desk).reason).toContain(check?.rule);
     expect(await desk.registry.devices()).toEqual([]);
+  });
+
+  type Ecc = Extract<TpmtPublic['area'], { type: 'ecc' }>;
+  const ecc =
+    (change: Partial<Ecc>) =>
+    (ak: TpmtPublic): TpmtPublic => ({ ...ak, area: { ...(ak.area as Ecc), ...change } });
+  const rsa = ({ symmetric, scheme }: Ecc): TpmtPublic['area'] => ({
+    type: 'rsa',
+    symmetric,
+    scheme,
+    keyBits: 2048,
+    exponent: 0,
+    modulus: Buffer.alloc(256, 0xff),
+  });
+
+  it.each<[string, (ak: TpmtPublic) => TpmtPublic]>([
+    ['an RSA key', (ak) => ({ ...ak, area: rsa(ak.area as Ecc) })],
+    ['a key of another curve', ecc({ curve: TPM_ECC.NIST_P384 })],
+    ['a key of no scheme, which signs by any', ecc({ scheme: null })],
+    ['a key of another scheme', ecc({ scheme: { scheme: ECSCHNORR, hash: TPM_ALG.SHA256 } })],
+    ['a key that signs SHA-1', ecc({ scheme: { scheme: TPM_ALG.ECDSA, hash: TPM_ALG.SHA1 } })],
+    ['a key with a name of SHA-1', (ak) => ({ ...ak, nameAlg: TPM_ALG.SHA1 })],
+    ['a key that a policy lets others use', (ak) => ({ ...ak, authPolicy: Buffer.alloc(32, 1) })],
+  ])('with %s for an attestation key is refused by its scheme', async (_, change) => {
+    const device = await newDevice();
+    const request = decodeEnrolRequest(await device.request({ akPublic: await akWith(device, change) }));
+    const read = readNewcomer(request, office.settings, office.references, Date.now());
+    expect('refused' in read ? read.refused.map(({ rule }) => rule) : []).toEqual(['enrol-ak-scheme']);
   });
 
   it('names a profile that the controller does not have', async () => {

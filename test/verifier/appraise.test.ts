@@ -185,6 +185,7 @@ describe('a log that goes on', () => {
 
   test('may not go on when the controller asked for all of it', () => {
     expect(goesOn({ challenge: (c) => ({ ...c, epoch: null, afterSeq: 0 }) })).toContain('log-start');
+    expect(goesOn({ challenge: (c) => ({ ...c, epoch: null }) })).toContain('log-start');
   });
 
   test('may not go on from where the row no longer is', () => {

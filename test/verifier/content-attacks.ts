@@ -88,6 +88,12 @@ export const contentAttacks: readonly Attack[] = [
     },
   },
   {
+    attack: 'the name of another profile',
+    check: 'profile',
+    rule: 'profile',
+    bend: () => ({ claims: withClaims({ profile: 'lax' }) }),
+  },
+  {
     attack: 'another profile',
     check: 'profile',
     rule: 'profile',

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { withClaims, withProfile, laterRow } from './attack.ts';
 import type { Attack } from './attack.ts';
-import { signAttest } from './attest-builder.ts';
+import { akPrivate, signAttest } from './attest-builder.ts';
 import { digestOf, reference } from './evidence-builder.ts';
 import type { NvFields } from './attest-builder.ts';
 import type { Bend } from './evidence-builder.ts';
@@ -44,6 +44,12 @@ export const floorAttacks: readonly Attack[] = [
     bend: () => certified({ certificateSignature: (attest) => signAttest(attest, other.privateKey) }),
   },
   {
+    attack: 'floors certified over SHA-1, of which somebody found a collision',
+    check: 'floor-certificate-signature',
+    rule: 'floor-certificate',
+    bend: () => certified({ certificateSignature: (attest) => signAttest(attest, akPrivate, 0x0004, 'sha1') }),
+  },
+  {
     attack: 'floors in signed bytes that no TPM generated',
     check: 'floor-certificate-magic',
     rule: 'floor-certificate',
@@ -78,6 +84,12 @@ export const floorAttacks: readonly Attack[] = [
     check: 'floor-range',
     rule: 'floor-range',
     bend: () => of({ offset: 8, contents: shifted() }),
+  },
+  {
+    attack: 'the first floor certified, without those of the other slots',
+    check: 'floor-range',
+    rule: 'floor-range',
+    bend: () => of({ contents: shifted().subarray(0, 8) }),
   },
   {
     attack: 'a claim above the floor that the TPM certifies',

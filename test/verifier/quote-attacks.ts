@@ -1,9 +1,9 @@
 // Attacks on what makes evidence believable: the challenge, the signature, the quote, the log.
 import { createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
-import { withProfile, withClaims, laterRow } from './attack.ts';
+import { withProfile, withClaims, withReference, laterRow } from './attack.ts';
 import type { Attack } from './attack.ts';
 import { signAttest } from './attest-builder.ts';
-import { bootPcrs, digestOf, endorsement, slotEvent } from './evidence-builder.ts';
+import { bootPcrs, digestOf, endorsement, reference, slotEvent } from './evidence-builder.ts';
 
 const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
@@ -110,6 +110,26 @@ export const quoteAttacks: readonly Attack[] = [
     bend: () => ({ attest: (a) => ({ ...a, banks: [{ alg: 0x0004, pcrs: [0, 7, 15] }] }) }),
   },
   {
+    attack: 'a second bank beside the one that was asked for, with nothing selected',
+    check: 'pcr-bank',
+    rule: 'pcr-bank',
+    bend: () => ({
+      attest: (a) => ({
+        ...a,
+        banks: [
+          { alg: 0x000b, pcrs: [0, 7, 15] },
+          { alg: 0x0004, pcrs: [] },
+        ],
+      }),
+    }),
+  },
+  {
+    attack: 'a quote that leaves out the last PCR that was asked for',
+    check: 'pcr-selection',
+    rule: 'pcr-selection',
+    bend: () => ({ attest: (a) => ({ ...a, banks: [{ alg: 0x000b, pcrs: [0, 7] }] }) }),
+  },
+  {
     attack: 'good values extended into a PCR that was not asked for',
     check: 'pcr-selection',
     rule: 'pcr-selection',
@@ -123,6 +143,23 @@ export const quoteAttacks: readonly Attack[] = [
       challenge: (c) => ({ ...c, pcrs: [0, 7] }),
       pcrValues: (values) => values.slice(0, 2),
     }),
+  },
+  {
+    attack: 'a log that no quoted PCR holds, with as many values as would fit one that does',
+    check: 'event-pcr-quoted',
+    rule: 'pcr-selection',
+    bend: () => ({
+      challenge: (c) => ({ ...c, pcrs: [0, 7] }),
+      claims: withClaims({ bootPcrs: bootPcrs.slice(0, 1) }),
+      pcrValues: (values) => values.slice(0, 1),
+      input: withReference({ bootPcrs: new Map([...reference.bootPcrs].slice(0, 1)) }),
+    }),
+  },
+  {
+    attack: 'the value of a PCR more than was quoted',
+    check: 'event-pcr-quoted',
+    rule: 'pcr-selection',
+    bend: () => ({ claims: withClaims({ bootPcrs: [...bootPcrs, digestOf('pcr 9')] }) }),
   },
   {
     attack: 'events in a PCR that any process may reset',

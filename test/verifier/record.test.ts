@@ -141,6 +141,11 @@ describe('is worth nothing', () => {
     ],
     ['when the controller signed another lease', 'record-verdict', { lease: 3_600_000 }],
     [
+      'when its evidence was never to be accepted, whatever the controller signed',
+      'record-verdict',
+      { bend: { attest: (fields) => ({ ...fields, extraData: fields.qualifiedSigner.subarray(2) }) } },
+    ],
+    [
       'when the reference values are not those that it was judged by',
       'record-verdict',
       { recorded: (input) => withReference({ components: null })(input) },
