@@ -114,7 +114,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'evidence',
     group: 'Finding out:',
-    summary: 'explain evidence',
+    summary: 'explain evidence, record it for auditors, judge a record offline',
     load: async () => (await import('./evidence.ts')).evidenceCommand(),
   },
   {
