@@ -156,9 +156,8 @@ export async function testFleetDevice(checks: Checks, dir: string, tpm: MadeTpm)
     if (checks.failed === failed) {
       return (await checks.run('the agent ends cleanly', async () => shutDown(guest))) ?? null;
     }
-    checks.note(
-      `the agent said:\n${(await guest.run('tail -n 40 /run/agent.log')).output}\nthe controller:\n${outside.said}`,
-    );
+    const looked = await guest.run('tail -n 40 /run/agent.log; ps | grep node; dmesg | tail -n 20');
+    checks.note(`the agent said, what runs, and the kernel:\n${looked.output}\nthe controller:\n${outside.said}`);
     return null;
   };
   const measured = 'a guest boots by UEFI, which measures kernel, parameters and first file system';
