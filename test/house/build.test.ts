@@ -43,7 +43,8 @@ describe('the built package', () => {
     const start = (...args: string[]): SpawnSyncReturns<string> =>
       spawnSync('node', ['--no-experimental-strip-types', main, 'agent', ...args], { encoding: 'utf8' });
     const nowhere = join(dist, 'nowhere');
-    const failed = start('--profile', nowhere, '--state', join(dist, 'state'));
+    // Which of the two is missed first is chance.
+    const failed = start('--profile', nowhere, '--fleet', nowhere, '--state', join(dist, 'state'));
     expect([failed.status, failed.stderr]).toEqual([3, expect.stringContaining(`cannot read ${nowhere}`)]);
     expect(failed.stderr).toContain('what to do');
     // What is no plain start is explained by the whole program.
