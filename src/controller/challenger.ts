@@ -14,6 +14,8 @@ import type { Settings } from './settings.ts';
 const TICK_MS = 100;
 /** After a start or new reference values all devices are asked within this time, or their rhythm if that is shorter. */
 const SPREAD_MS = 5000;
+/** A device that hints faster than it may is asked once in this time. */
+const SOON_MS = 1000;
 
 export interface ChallengerParts {
   readonly settings: Settings;
@@ -47,6 +49,13 @@ export class Challenger {
 
   #askWithin(id: string, ms: number): void {
     this.#due.set(id, this.#parts.clock.monotonic() + this.#parts.random() * ms);
+  }
+
+  /** Asks this device in a moment, if it is asked at all and not due before; however often it is called meanwhile, once. */
+  askSoon(id: string): void {
+    const due = this.#due.get(id);
+    const soon = this.#parts.clock.monotonic() + SOON_MS;
+    if (due !== undefined && due > soon) this.#due.set(id, soon);
   }
 
   /** The next challenge comes one rhythm after this accepted evidence, give or take a tenth. */

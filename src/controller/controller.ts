@@ -151,6 +151,9 @@ export class Controller {
       },
       enrol: async (id, bytes) => desk.receive(id, bytes),
       ask: async (id) => this.#challenger.ask(id),
+      askSoon: (id) => {
+        this.#challenger.askSoon(id);
+      },
       failed,
     });
     this.#operator = new Operator({

@@ -45,6 +45,8 @@ export interface PostRoomParts {
   readonly enrol: (id: string, bytes: Buffer) => Promise<void>;
   /** Asks the device for evidence. */
   readonly ask: (id: string) => Promise<unknown>;
+  /** Asks it in a moment: a hint that came too fast may be the one that counts, and nobody repeats it. */
+  readonly askSoon: (id: string) => void;
   /** What can't be gone on with. */
   readonly failed: (error: unknown) => void;
 }
@@ -85,6 +87,7 @@ export class PostRoom {
     const now = this.#parts.clock.monotonic();
     if (!this.#allowances[kind].take(device, now)) {
       this.dropped.set(kind, (this.dropped.get(kind) ?? 0) + 1);
+      if (kind === 'status') this.#parts.askSoon(device);
       return;
     }
     if (kind === 'enrol') {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { upTopic } from '../../src/bus/bus.ts';
 import type { Bus } from '../../src/bus/bus.ts';
+import { DEFAULT_RATES } from '../../src/controller/post-room.ts';
 import { readChallenge } from '../../src/protocol/challenge.ts';
 import type { TestBroker } from '../support/broker.ts';
 import { makeTestFleet } from '../support/fleet.ts';
@@ -226,6 +227,23 @@ describe('when something goes away', () => {
 });
 
 describe('a flood', () => {
+  it('of hints is answered once in a while, the last of them too: it may be the one that counts', async () => {
+    const rates = { ...DEFAULT_RATES, status: { perSecond: 1e-6, burst: 1 } };
+    // So rarely that only a hint explains a second challenge.
+    await using slow = await makeTestFleet({ profile: { ...fleet.profile, attestEverySeconds: 280 } });
+    const own = await slow.release();
+    await using itsBroker = await slow.startBroker();
+    expect(itsBroker.pid).toBeGreaterThan(0);
+    await using controller = await startController(slow, { rates });
+    const { device, bus, result } = await member(controller, slow, { release: own, silent: true });
+    const next = await device.challenges(bus);
+    await hint(bus, device);
+    await bus.publish(upTopic(device.id, 'evidence'), (await device.evidence(await next())).message);
+    await result();
+    for (let i = 0; i < 20; i++) await hint(bus, device);
+    expect(readChallenge(await next())).toMatchObject({ generation: 1 });
+  });
+
   it('of evidence by one device is bounded and leaves the others served', async () => {
     const controller = await running(fleet);
     const loud = await member(controller, fleet, { release, silent: true });
