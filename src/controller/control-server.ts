@@ -2,13 +2,13 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { chmod, rm } from 'node:fs/promises';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { ConfigError, TouchstoneError } from '../errors.ts';
 import type { Bell } from './bell.ts';
 import { routeOf } from './control-routes.ts';
 import type { RouteParts } from './control-routes.ts';
+import { takesConnections } from './takes-connections.ts';
 import { deviceDetail } from './views.ts';
 
 /** Longest request: an evidence message in base64. */
@@ -41,19 +41,6 @@ function send(response: ServerResponse, status: number, document: unknown): void
   response.end(bytes);
 }
 
-/** True when somebody answers at the socket. */
-async function isServed(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
 /** Errors: ConfigError CONFIG_INVALID when nobody could listen at `path`, because it is too long or another controller does. */
 export async function assertFree(path: string): Promise<void> {
   if (Buffer.byteLength(path) > LONGEST_PATH) {
@@ -62,7 +49,8 @@ export async function assertFree(path: string): Promise<void> {
       `${path} is longer than ${LONGEST_PATH} bytes: use a shorter state directory`,
     );
   }
-  if (await isServed(path)) throw new ConfigError('CONFIG_INVALID', `another controller already listens at ${path}`);
+  if (await takesConnections({ path }))
+    throw new ConfigError('CONFIG_INVALID', `another controller already listens at ${path}`);
 }
 
 export class ControlServer implements AsyncDisposable {

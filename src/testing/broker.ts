@@ -5,7 +5,8 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
-import { endChild, takesConnections } from './daemon-child.ts';
+import { takesConnections } from '../controller/takes-connections.ts';
+import { endChild } from './daemon-child.ts';
 import { freePorts } from './free-ports.ts';
 import { Guard } from './guard.ts';
 

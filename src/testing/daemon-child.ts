@@ -1,21 +1,6 @@
-// What every daemon that runs as a child needs: to be asked whether it listens, and to be ended whatever state it is in.
+// What every daemon that runs as a child needs: to be ended whatever state it is in.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
-import type { NetConnectOpts } from 'node:net';
-
-/** Whether somebody takes connections there: a socket's file exists before anybody listens at it. */
-export async function takesConnections(where: NetConnectOpts): Promise<boolean> {
-  const socket = connect(where);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
 
 /** Sends the signal to a child that still runs, and waits for its end. */
 export async function endChild(child: ChildProcess | null, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TouchstoneError } from '../errors.ts';
-import { endChild, takesConnections } from './daemon-child.ts';
+import { takesConnections } from '../controller/takes-connections.ts';
+import { endChild } from './daemon-child.ts';
 import { Guard } from './guard.ts';
 import { makeSoftwareTpmState, type SetupOptions } from './software-tpm-setup.ts';
 

@@ -12,7 +12,7 @@ import { SLOT } from '../../../src/demo/theatre.ts';
 import { TouchstoneError } from '../../../src/errors.ts';
 import { measureComponents } from '../../../src/measure/components.ts';
 import { RunningBroker } from '../../../src/testing/broker.ts';
-import { takesConnections } from '../../../src/testing/daemon-child.ts';
+import { takesConnections } from '../../../src/controller/takes-connections.ts';
 import { startFrom } from './tpm-instants.ts';
 import type { TpmInstant } from './tpm-instants.ts';
 import type { World } from './world.ts';
