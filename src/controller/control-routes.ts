@@ -82,8 +82,9 @@ const ROUTES: Readonly<Record<string, Route>> = {
     const row = heard ?? (await parts.operator.find(request.device));
     return { token, ...(await shown(parts, row)) };
   }),
-  token: route(v.strictObject({ name: text(64), forMs: uint(MAX_TOKEN_MS) }), async ({ operator }, { name, forMs }) =>
-    Promise.resolve({ token: operator.token(name, forMs) }),
+  token: route(
+    v.strictObject({ name: text(64), forMs: uint(MAX_TOKEN_MS) }),
+    async ({ operator }, { name, forMs }) => ({ token: await operator.token(name, forMs) }),
   ),
   allow: route(v.strictObject({ entries: allowedEksShape }), async ({ operator }, { entries }) => ({
     admitted: await operator.allow(entries),

@@ -29,7 +29,7 @@ import { Roster } from './roster.ts';
 import type { Known } from './roster.ts';
 import { assertNamed, STATE_FILES } from './settings.ts';
 import type { Settings } from './settings.ts';
-import { openTokens } from './tokens.ts';
+import { adoptTokenFile, Tokens } from './tokens.ts';
 
 export interface ControllerParts {
   readonly settings: Settings;
@@ -111,13 +111,12 @@ export class Controller {
       ahead: async ({ id }) => this.#restoration.ahead(id),
       failed,
     });
-    const tokens = openTokens(join(settings.stateDir, STATE_FILES.tokens));
+    const tokens = new Tokens(registry);
     this.#restoration = new Restoration({
       registry,
       roster: this.#roster,
       challenger: this.#challenger,
       keys: settings.challenge,
-      tokens,
       clock,
       log,
       markFile: join(settings.stateDir, STATE_FILES.mark),
@@ -279,6 +278,7 @@ export class Controller {
     await this.#certificates.publish();
     await this.#roster.load();
     await this.#office.look();
+    await adoptTokenFile(join(settings.stateDir, STATE_FILES.tokens), registry, log);
     await this.#restoration.open();
     using _references = this.#references;
     this.#references.watch();

@@ -196,7 +196,7 @@ export class EnrolmentDesk {
     if (!added && known?.state !== 'pending') return;
     if (await this.admitAllowed(id)) return;
     // A token is for who waits; a device that has its place does not use one up.
-    const token = request.token === null ? null : this.#consult(() => tokens.take(request.token ?? '', clock.now()));
+    const token = request.token === null ? null : await tokens.take(request.token, clock.now());
     if (token !== null) await this.approve(id, `token ${token}`);
   }
 

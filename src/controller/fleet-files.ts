@@ -1,5 +1,5 @@
 // Makes a fleet: every key of the key table, fleet.json, the root statement, and the controller's and broker's files.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { issueCertificate, makeAuthority, makeRevocationList } from '../crypto/certificates.ts';
@@ -203,9 +203,4 @@ export function makeFleet(plan: FleetPlan): NewFleet {
     files.json(`${place}/${STATE_FILES.root}`, envelope);
   }
   return { fleetId: fleet.fleetId, publisherKeyId: keyId(publisher), rootKeyIds: roots.map(keyId) };
-}
-
-/** Digest of a one-time token as the controller keeps it. */
-export function tokenDigest(token: string): string {
-  return createHash('sha256').update(`touchstone/token/1\0${token}`).digest('hex');
 }

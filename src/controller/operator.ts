@@ -169,7 +169,7 @@ export class Operator {
   }
 
   /** A one-time enrolment token, good for so long; it is shown once. */
-  token(name: string, forMs: number): string {
+  async token(name: string, forMs: number): Promise<string> {
     return this.#parts.tokens.issue(name, this.#parts.clock.now() + forMs);
   }
 

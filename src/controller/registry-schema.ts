@@ -94,4 +94,8 @@ CREATE TABLE certificate (
 CREATE INDEX certificate_device ON certificate (device);
 CREATE INDEX certificate_end ON certificate (not_after);
 `,
+  `
+-- One-time tokens by their digests: who deletes the row has used the token.
+CREATE TABLE token (digest TEXT PRIMARY KEY, name TEXT NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`,
 ];

@@ -1,6 +1,6 @@
 // All SQL of the registry, each statement with a name and prepared once.
 import type { Connection, Database } from '../store/sqlite.ts';
-import type { Credential } from './registry.ts';
+import type { Credential, TokenRow } from './registry.ts';
 
 export interface DeviceSqlRow {
   readonly id: string;
@@ -94,6 +94,9 @@ export interface Statements {
   >;
   readonly beginLife: Query<[{ life: Buffer | null; next: Buffer; from: number }], unknown>;
   readonly noteAll: Query<[number, string], unknown>;
+  readonly addToken: Query<[TokenRow], unknown>;
+  readonly takeToken: Query<[string, number], { name: string }>;
+  readonly voidTokens: Query<[], unknown>;
   readonly addHistory: Query<[string, number, string, string], unknown>;
   readonly history: Query<[string, number], HistorySqlRow>;
   readonly pruneHistory: Query<[string, string, number], unknown>;
@@ -193,6 +196,11 @@ export function prepareStatements(db: Connection): Statements {
     ),
     beginLife: db.prepare('UPDATE life SET name = @next, orders_from = @from WHERE name IS @life'),
     noteAll: db.prepare("INSERT INTO history (device, at, kind, text) SELECT id, ?, 'restored', ? FROM device"),
+    addToken: db.prepare(
+      'INSERT INTO token (digest, name, until) VALUES (@digest, @name, @until) ON CONFLICT DO NOTHING',
+    ),
+    takeToken: db.prepare('DELETE FROM token WHERE digest = ? AND until >= ? RETURNING name'),
+    voidTokens: db.prepare('DELETE FROM token'),
     addHistory: db.prepare('INSERT INTO history (device, at, kind, text) VALUES (?, ?, ?, ?)'),
     history: db.prepare('SELECT device, at, kind, text FROM history WHERE device = ? ORDER BY n DESC LIMIT ?'),
     pruneHistory: db.prepare(

@@ -130,6 +130,14 @@ export interface IssuedCertificate {
   readonly pem: string;
 }
 
+/** A one-time enrolment token, good until that time (ms since 1970). */
+export interface TokenRow {
+  /** Hex: the token itself is kept nowhere. */
+  readonly digest: string;
+  readonly name: string;
+  readonly until: number;
+}
+
 /** An endorsement (DSSE envelope, JSON), and what it says of the TPM. */
 export interface Endorsed {
   readonly envelope: string;
@@ -186,7 +194,7 @@ export interface Registry extends AsyncDisposable {
   }>;
   /**
    * It was put back from a copy: a new life `next`, orders above all that can have been given out before `at`, and a line in
-   * every device's history. False when `life` is over already.
+   * every device's history; tokens that it holds may have been used since, and are void. False when `life` is over already.
    */
   beginLife(life: Buffer | null, next: Buffer, at: number, text: string): Promise<boolean>;
   /** Certificates of a device that count at `now`, the one that ends first before the others. */
@@ -195,6 +203,9 @@ export interface Registry extends AsyncDisposable {
   addCertificate(certificate: IssuedCertificate, now: number): Promise<boolean>;
   /** Serial numbers of those that were taken back and whose time is not over at `now`, in order. */
   revokedCertificates(now: number): Promise<string[]>;
+  addToken(token: TokenRow): Promise<void>;
+  /** The name of the token that is thereby used up, by one controller alone; null where there is none that is good at `now`. */
+  takeToken(digest: string, now: number): Promise<string | null>;
   addHistory(entry: HistoryEntry): Promise<void>;
   history(device: string, limit: number): Promise<HistoryEntry[]>;
   putLogPart(device: string, digest: Buffer, index: number, bytes: Buffer): Promise<boolean>;

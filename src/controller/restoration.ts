@@ -12,7 +12,6 @@ import type { ChallengeKeys } from './challenge-keys.ts';
 import type { Log } from '../log.ts';
 import type { Registry } from './registry.ts';
 import type { Roster } from './roster.ts';
-import type { Tokens } from './tokens.ts';
 
 const MARK_EVERY_MS = 30_000;
 const markShape = v.strictObject({ accepted: uint(), at: uint() });
@@ -22,7 +21,6 @@ export interface RestorationParts {
   readonly roster: Roster;
   readonly challenger: Pick<Challenger, 'askAll' | 'askForWhole'>;
   readonly keys: ChallengeKeys;
-  readonly tokens: Pick<Tokens, 'clear'>;
   readonly clock: Clock;
   readonly log: Log;
   /** Beside the registry and never copied with it: how far the registry was when it was last looked at. */
@@ -95,7 +93,7 @@ export class Restoration {
   }
 
   async #begin(why: string): Promise<void> {
-    const { registry, keys, tokens, clock, log } = this.#parts;
+    const { registry, keys, clock, log } = this.#parts;
     const { life, newest } = await registry.standing();
     const next = randomBytes(16);
     const gap = { from: newest, to: clock.now() };
@@ -103,7 +101,6 @@ export class Restoration {
     const text = `the registry was put back from a copy: verdicts, reports, decisions and commands from ${since} to ${new Date(gap.to).toISOString()} are not in it`;
     // Another controller that noticed the same was first: its life is ours.
     if (await registry.beginLife(life, next, gap.to, text)) {
-      tokens.clear();
       log.write('warning', 'registry-restored', `${text} (${why}); tokens that were issued are void`);
     }
     this.#gap = gap;

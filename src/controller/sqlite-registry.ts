@@ -19,6 +19,7 @@ import type {
   PendingEnrolment,
   Registry,
   ReportRow,
+  TokenRow,
   Trouble,
 } from './registry.ts';
 
@@ -268,6 +269,7 @@ class SqliteRegistry implements Registry {
           // Milliseconds since 1970: commands are given more slowly, so this is above all orders of a life before.
           if (this.#sql.beginLife.run({ life, next, from: Math.floor(at) }).changes === 0) return false;
           this.#sql.noteAll.run(at, text);
+          this.#sql.voidTokens.run();
           return true;
         })
         .immediate(),
@@ -284,6 +286,14 @@ class SqliteRegistry implements Registry {
 
   revokedCertificates(now: number): Promise<string[]> {
     return this.#run(() => this.#certificates.revoked(now));
+  }
+
+  addToken(token: TokenRow): Promise<void> {
+    return this.#run(() => void this.#sql.addToken.run(token));
+  }
+
+  takeToken(digest: string, now: number): Promise<string | null> {
+    return this.#run(() => this.#sql.takeToken.get(digest, now)?.name ?? null);
   }
 
   addHistory(entry: HistoryEntry): Promise<void> {

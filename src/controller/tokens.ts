@@ -1,52 +1,77 @@
-// One-time enrolment tokens: the controller keeps digests only, and each is good once, and for a time.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
+// One-time enrolment tokens: the registry keeps digests only, and each counts once among all controllers, and for a time.
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { toBase32 } from '../bytes/text.ts';
 import { hexString, parseFile, text, uint, v } from '../bytes/shape.ts';
+import type { Shape } from '../bytes/shape.ts';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
-import { tokenDigest } from './fleet-files.ts';
+import { TouchstoneError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Registry } from './registry.ts';
 
+/** As older controllers kept it in a file; no `until`: no end. */
 interface Kept {
   readonly digest: string;
   readonly name: string;
-  /** ms since 1970; absent in what older controllers wrote: no end. */
   readonly until?: number;
 }
 
-const shape = v.array(v.strictObject({ digest: hexString(32), name: text(64), until: v.exactOptional(uint()) }));
+const shape: Shape<Kept[]> = v.array(
+  v.strictObject({ digest: hexString(32), name: text(64), until: v.exactOptional(uint()) }),
+);
 
-export interface Tokens {
-  /** A new token for `name`, shown once; good until that time (ms since 1970). */
-  issue(name: string, until: number): string;
-  /** The name of the token, which is thereby used up; null when it is not one, or is not good at `now` any more. */
-  take(token: string, now: number): string | null;
-  /** All that were issued are void. */
-  clear(): void;
+/** Digest of a one-time token as the registry keeps it. */
+export function tokenDigest(token: string): string {
+  return createHash('sha256').update(`touchstone/token/1\0${token}`).digest('hex');
 }
 
-/** Tokens kept in `file`. Errors: ConfigError CONFIG_INVALID. */
-export function openTokens(file: string): Tokens {
-  const load = (): Kept[] =>
-    existsSync(file) ? parseFile(shape, parseJsonStrict(readFileSync(file)), file, 'CONFIG_INVALID') : [];
-  const save = (tokens: readonly Kept[]): void => {
-    writeFileSync(`${file}.new`, JSON.stringify(tokens), { mode: 0o600, flush: true });
-    renameSync(`${file}.new`, file);
-  };
-  return {
-    issue: (name, until) => {
-      const token = toBase32(randomBytes(20));
-      save([...load(), { digest: tokenDigest(token), name, until }]);
-      return token;
-    },
-    clear: () => {
-      save([]);
-    },
-    take: (token, now) => {
-      const tokens = load();
-      const found = tokens.find(({ digest, until }) => digest === tokenDigest(token) && now <= (until ?? now));
-      if (found === undefined) return null;
-      save(tokens.filter((one) => one !== found));
-      return found.name;
-    },
-  };
+// Errors of every method: StoreError.
+export class Tokens {
+  readonly #registry: Pick<Registry, 'addToken' | 'takeToken'>;
+
+  constructor(registry: Pick<Registry, 'addToken' | 'takeToken'>) {
+    this.#registry = registry;
+  }
+
+  /** A new token for `name`, shown once; good until that time (ms since 1970). */
+  async issue(name: string, until: number): Promise<string> {
+    const token = toBase32(randomBytes(20));
+    await this.#registry.addToken({ digest: tokenDigest(token), name, until });
+    return token;
+  }
+
+  /** The name of the token, which is thereby used up; null when it is not one, or is not good at `now` any more. */
+  async take(token: string, now: number): Promise<string | null> {
+    return this.#registry.takeToken(tokenDigest(token), now);
+  }
+}
+
+/**
+ * Brings tokens of the file of older controllers into the registry. The file is renamed first: of two controllers one has it, and none
+ * brings back a token that was used meanwhile; a power cut after that leaves them void, and so does a damaged file. Errors: StoreError.
+ */
+export async function adoptTokenFile(file: string, registry: Pick<Registry, 'addToken'>, log: Log): Promise<void> {
+  if (!existsSync(file)) return;
+  const mine = `${file}.${randomBytes(4).toString('hex')}`;
+  try {
+    renameSync(file, mine);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    throw error;
+  }
+  const bytes = readFileSync(mine);
+  rmSync(mine);
+  for (const { digest, name, until } of keptIn(bytes, file, log)) {
+    await registry.addToken({ digest, name, until: until ?? Number.MAX_SAFE_INTEGER });
+  }
+}
+
+function keptIn(bytes: Buffer, file: string, log: Log): readonly Kept[] {
+  try {
+    return parseFile(shape, parseJsonStrict(bytes), file, 'CONFIG_INVALID');
+  } catch (error) {
+    if (!(error instanceof TouchstoneError)) throw error;
+    log.write('error', 'config', `tokens of an older controller are void: ${error.message}`);
+    return [];
+  }
 }

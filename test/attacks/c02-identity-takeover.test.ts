@@ -106,7 +106,7 @@ describe('the endorsement of a device', () => {
     await desk.registry.setState(victim.id, ['approved'], 'retired');
     for (let times = 0; times < 3; times++) {
       victim.loseDisk();
-      await ask(desk, victim, { token: desk.tokens.issue('line', Date.now() + 3_600_000) });
+      await ask(desk, victim, { token: await desk.tokens.issue('line', Date.now() + 3_600_000) });
       expect(outcome(desk)).toMatchObject({ outcome: 'rejected', certificate: null, endorsement: null });
     }
   });

@@ -89,7 +89,7 @@ describe('enrolling again', () => {
       await ask(desk, device);
       if (state !== 'rejected') await desk.desk.approve(device.id, 'Jo');
       await desk.registry.setState(device.id, ['pending', 'approved'], state);
-      for (const token of [null, desk.tokens.issue('line 4', Date.now() + 3_600_000)]) {
+      for (const token of [null, await desk.tokens.issue('line 4', Date.now() + 3_600_000)]) {
         device.loseDisk();
         await ask(desk, device, { token });
         expect((await desk.registry.device(device.id))?.state).toBe(state);

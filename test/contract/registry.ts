@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { encodeLogState } from '../../src/verifier/log-state-codec.ts';
 import type { Acceptance, DeviceRow, Registry, ReportRow } from '../../src/controller/registry.ts';
 import type { LogState } from '../../src/verifier/types.ts';
+import { enrolmentContract } from './registry-enrolment.ts';
 
 export const ID = 'abcdefghijklmnopqrstuvwxyz234567';
 export const OTHER = 'bcdefghijklmnopqrstuvwxyz234567a';
@@ -92,6 +93,8 @@ export function registryContract(name: string, make: () => Promise<() => Promise
     if (row === null) throw new TypeError('the device is known');
     return row;
   };
+
+  enrolmentContract(name, opened);
 
   describe(`${name} is a registry: a device`, () => {
     it('is kept as it came, and one that is known stays as it is', async () => {
@@ -298,23 +301,6 @@ export function registryContract(name: string, make: () => Promise<() => Promise
       for (let i = 0; i < 512; i++) expect(await registry.putLogPart(ID, digest, i, Buffer.from([0]))).toBe(true);
       expect(await registry.putLogPart(ID, digest, 512, Buffer.from([0]))).toBe(false);
       expect(await registry.takeLogParts(ID, old, 1)).toBe(null);
-    });
-
-    it('keeps the newest credentials, none of them for ever', async () => {
-      const registry = await one();
-      const credential = (n: number) => {
-        const request = Buffer.alloc(32);
-        request.writeUInt32BE(n);
-        return { request, bytes: Buffer.from('request'), secret: Buffer.alloc(32, 1), at: n };
-      };
-      for (let n = 1; n <= 1030; n++) await registry.putCredential(credential(n), 0);
-      expect(await registry.credential(credential(1).request)).toBe(null);
-      expect(await registry.credential(credential(1000).request)).toEqual(credential(1000));
-      await registry.putCredential(credential(2000), 1010);
-      expect(await registry.credential(credential(1000).request)).toBe(null);
-      await registry.dropCredential(credential(1020).request);
-      expect(await registry.credential(credential(1020).request)).toBe(null);
-      expect(await registry.credential(credential(1021).request)).toEqual(credential(1021));
     });
 
     it('keeps the newest thousand lines of a device’s history', async () => {

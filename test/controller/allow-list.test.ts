@@ -47,11 +47,11 @@ describe('a device whose endorsement key was let in beforehand', () => {
   test('is pinned where the operator saw the hardware, and its token is not used up', async () => {
     const [desk, device] = [await openDesk(office), await newDevice()];
     desk.allowed.add([{ ekName: await nameOf(device), note: 'bench', pinned: true }]);
-    const token = desk.tokens.issue('spare', Date.now() + 3_600_000);
+    const token = await desk.tokens.issue('spare', Date.now() + 3_600_000);
     await ask(desk, device, { token });
     expect(await endorsed(desk, device)).toMatchObject({ tier: 'pinned' });
     expect((await desk.registry.device(device.id))?.tier).toBe('pinned');
-    expect(desk.tokens.take(token, Date.now())).toBe('spare');
+    expect(await desk.tokens.take(token, Date.now())).toBe('spare');
   });
 
   test('is not pinned when its own certificate names a software TPM, whatever the operator says', async () => {

@@ -16,7 +16,7 @@ import type { Registry } from '../../src/controller/registry.ts';
 import { loadSettings } from '../../src/controller/settings.ts';
 import type { Settings } from '../../src/controller/settings.ts';
 import { openSqliteRegistry } from '../../src/controller/sqlite-registry.ts';
-import { openTokens } from '../../src/controller/tokens.ts';
+import { Tokens } from '../../src/controller/tokens.ts';
 import { hmacSha256, sha256 } from '../../src/crypto/digest.ts';
 import { enrolQualifyingData } from '../../src/evidence/binding.ts';
 import { decodeEnrolCredential, decodeEnrolOutcome, encodeEnrolProof } from '../../src/protocol/codec.ts';
@@ -43,7 +43,7 @@ export async function openOffice(): Promise<Office> {
 export interface Desk {
   readonly desk: EnrolmentDesk;
   readonly registry: Registry;
-  readonly tokens: ReturnType<typeof openTokens>;
+  readonly tokens: Tokens;
   readonly allowed: AllowList;
   readonly stateDir: string;
   readonly lines: string[];
@@ -74,7 +74,7 @@ export async function openDesk(
   });
   const sent: Buffer[] = [];
   const lines: string[] = [];
-  const tokens = openTokens(join(stateDir, 'tokens.json'));
+  const tokens = new Tokens(registry);
   const allowed = openAllowList(join(stateDir, 'allowed-eks.json'));
   const bus: Pick<Bus, 'publish'> = {
     publish: async (_topic, payload) => {
