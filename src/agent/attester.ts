@@ -232,8 +232,9 @@ export class Attester {
       measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
       ...(await this.#parts.basis(held.sealed)),
     };
-    const made = await recorder.snapshot(async (head) =>
-      makeEvidence({ tpm, journal, bootPcrs }, { ...held, head, claims }),
+    const made = await recorder.snapshot(
+      async (head) => makeEvidence({ tpm, journal, bootPcrs }, { ...held, head, claims }),
+      ({ showsHead }) => showsHead,
     );
     await this.#leases.remember(made.sent);
     return made;

@@ -2,6 +2,12 @@
 import { equalBytes, sha256, SHA256_BYTES } from '../crypto/digest.ts';
 import type { PcrSelection, Quote, Tpm } from '../tpm/port.ts';
 
+export interface Quoted<T> {
+  readonly made: T;
+  /** Whether the quote itself shows that the event PCR held the expected value at its moment. */
+  readonly showsEvent: boolean;
+}
+
 /**
  * Firmware and kernel extend their PCRs while they start, and hardly ever later. A quote says itself whether the values are
  * the remembered ones, so nothing is believed: at worst the TPM is asked for a second quote.
@@ -24,7 +30,9 @@ export class BootPcrs {
     selection: PcrSelection,
     eventValue: Uint8Array,
     make: (bootPcrs: readonly Buffer[]) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<Quoted<T>> {
+    // A selection is what a challenge wants: without the event PCR its quote says nothing about that one.
+    const ofEvent = selection.bank === 'sha256' && selection.pcrs.includes(this.#eventPcr);
     const of = `${selection.bank} ${selection.pcrs.join(' ')}`;
     const shows = ({ quote }: T, values: readonly Buffer[]): boolean => {
       let next = 0;
@@ -34,13 +42,14 @@ export class BootPcrs {
     };
     if (this.#values !== null && this.#of === of) {
       const made = await make(this.#values);
-      if (shows(made, this.#values)) return made;
+      if (shows(made, this.#values)) return { made, showsEvent: ofEvent };
     }
     const others = selection.pcrs.filter((pcr) => pcr !== this.#eventPcr);
     const values = others.length === 0 ? [] : await tpm.readPcrs({ bank: selection.bank, pcrs: others });
     const made = await make(values);
     // Values that no quote has shown are not remembered: they would cost a quote each time.
-    [this.#of, this.#values] = [of, shows(made, values) ? values : null];
-    return made;
+    const shown = shows(made, values);
+    [this.#of, this.#values] = [of, shown ? values : null];
+    return { made, showsEvent: ofEvent && shown };
   }
 }

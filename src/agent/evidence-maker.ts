@@ -37,6 +37,8 @@ export interface MadeEvidence {
   /** Log parts to send before it, in order. */
   readonly logParts: readonly Buffer[];
   readonly sent: Omit<SentEvidence, 'session' | 'order'>;
+  /** Whether the quote shows by itself that event PCR and epoch were those of `head` at its one moment. */
+  readonly showsHead: boolean;
 }
 
 /** First record to send: what follows the controller's, if it still speaks of this log; otherwise all. */
@@ -79,15 +81,17 @@ export async function makeEvidence(
   const log = encodeLog(records);
   const { part, messages } = splitLog(log);
   const selection = { bank: challenge.bank, pcrs: challenge.pcrs };
-  const { claims, quote } = await parts.bootPcrs.quote(parts.tpm, selection, head.pcr, async (bootPcrs) => {
+  const { made, showsEvent } = await parts.bootPcrs.quote(parts.tpm, selection, head.pcr, async (bootPcrs) => {
     const said = encodeClaims({ v: 1, ...ask.claims, epoch: head.epoch, logFrom, logTo: head.seq, bootPcrs, reports });
     return { claims: said, quote: await parts.tpm.quote(qualifyingData(sealed, said, part), selection) };
   });
-  const message = encodeEvidence({ v: 1, challenge: sealed, claims, log: part, ...quote });
-  const { clock, resetCount, restartCount } = quoteClock(quote.attest);
+  const message = encodeEvidence({ v: 1, challenge: sealed, claims: made.claims, log: part, ...made.quote });
+  const { clock, resetCount, restartCount } = quoteClock(made.quote.attest);
+  const epoch = { resetCount, restartCount };
   return {
     message,
     logParts: messages,
-    sent: { digest: sha256(message), clock, epoch: { resetCount, restartCount }, logTo: head.seq },
+    sent: { digest: sha256(message), clock, epoch, logTo: head.seq },
+    showsHead: showsEvent && sameEpoch(epoch, head.epoch),
   };
 }

@@ -89,13 +89,15 @@ export class EventRecorder {
   }
 
   /**
-   * Runs `fn` while no intent is open and nothing can be appended. `fn` must not append. What it made is given back only when the PCR is
-   * still what the log leads to, in the log's epoch: it then was so throughout. Errors: those of `fn`; TpmError; EpochMoved.
+   * Runs `fn` while no intent is open and nothing can be appended. `fn` must not append. What it made is given back only when it shows by
+   * itself, as a quote can, that the PCR was what the log leads to, in the log's epoch; or else when the PCR is still so: it then was so
+   * throughout. Errors: those of `fn`; TpmError; EpochMoved.
    */
-  snapshot<T>(fn: (head: LogHead) => Promise<T>): Promise<T> {
+  snapshot<T>(fn: (head: LogHead) => Promise<T>, showsHead: (made: T) => boolean = () => false): Promise<T> {
     return this.#alone(async () => {
       const head = this.#head;
       const made = await fn(head);
+      if (showsHead(made)) return made;
       // In this order: a PCR read first and then the same epoch were true together, whatever came after.
       const found = await readEventPcr(this.#parts);
       if (!sameEpoch(await this.#parts.tpm.readClock(), head.epoch)) this.#end(new EpochMoved('epoch'));

@@ -6,6 +6,7 @@ import type { Report } from '../evidence/claims.ts';
 import type { Journal } from './journal.ts';
 import type { JournalReply, JournalRequest, JournalThreadOptions, SentError } from './journal-messages.ts';
 import type { JournalMethod } from './journal-sync.ts';
+import { RecentRecords } from './recent-records.ts';
 
 export type OpenJournalOptions =
   | { readonly path: string; readonly onCorrupt?: 'fail'; readonly thread?: URL }
@@ -58,6 +59,7 @@ class ThreadedJournal implements OpenedJournal {
   #lastId = 0;
   /** As they were read last: each evidence asks for them, and they seldom change. */
   #reports: Promise<Report[]> | null = null;
+  readonly #recent = new RecentRecords();
 
   constructor(path: string, worker: Worker, startedOver: string | null) {
     this.#path = path;
@@ -108,12 +110,28 @@ class ThreadedJournal implements OpenedJournal {
   }
 
   head: Journal['head'] = () => this.#call('head');
-  newLog: Journal['newLog'] = (start) => this.#call('newLog', start);
+  newLog: Journal['newLog'] = (start) => {
+    this.#recent.forget();
+    return this.#call('newLog', start);
+  };
   moveEpoch: Journal['moveEpoch'] = (epoch, clock) => this.#call('moveEpoch', epoch, clock);
-  openIntent: Journal['openIntent'] = (record, digest, from = 'new') => this.#call('openIntent', record, digest, from);
-  closeIntent: Journal['closeIntent'] = (seq, pcr) => this.#call('closeIntent', seq, pcr);
-  dropIntent: Journal['dropIntent'] = (seq) => this.#call('dropIntent', seq);
-  setAside: Journal['setAside'] = (seq) => this.#call('setAside', seq);
+  openIntent: Journal['openIntent'] = async (record, digest, from = 'new') => {
+    const seq = await this.#call<number>('openIntent', record, digest, from);
+    this.#recent.opened(record);
+    return seq;
+  };
+  closeIntent: Journal['closeIntent'] = async (seq, pcr) => {
+    await this.#call('closeIntent', seq, pcr);
+    this.#recent.closed(seq);
+  };
+  dropIntent: Journal['dropIntent'] = (seq) => {
+    this.#recent.dropped();
+    return this.#call('dropIntent', seq);
+  };
+  setAside: Journal['setAside'] = (seq) => {
+    this.#recent.dropped();
+    return this.#call('setAside', seq);
+  };
   slots: Journal['slots'] = () => this.#call('slots');
   setSlot: Journal['setSlot'] = (row, report) => this.#call('setSlot', row, report);
   addReport: Journal['addReport'] = (report) => this.#call('addReport', report);
@@ -138,6 +156,8 @@ class ThreadedJournal implements OpenedJournal {
   }
 
   async records(from: number, to: number): Promise<Buffer[]> {
+    const recent = this.#recent.get(from, to);
+    if (recent !== null && this.#ended === null) return recent;
     const records: Buffer[] = [];
     for (let at = from; at <= to; at += RECORDS_AT_ONCE) {
       records.push(...(await this.#call<Buffer[]>('records', at, Math.min(to, at + RECORDS_AT_ONCE - 1))));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
-import type { Quote } from '../../src/tpm/port.ts';
+import type { PcrSelection, Quote } from '../../src/tpm/port.ts';
 import { FakeTpm } from '../fakes/fake-tpm.ts';
 
 const EVENT_PCR = 14;
@@ -12,6 +12,8 @@ const ZERO = Buffer.alloc(32);
 interface Made {
   readonly quote: Quote;
   readonly values: readonly Buffer[];
+  /** What the maker says of the event PCR in that quote. */
+  readonly showsEvent: boolean;
 }
 
 /** Asks for evidence as the evidence maker does; `commands` counts what the TPM was asked. */
@@ -22,11 +24,13 @@ function device() {
     commands.push(name);
   };
   const bootPcrs = new BootPcrs(EVENT_PCR);
-  const ask = async (
-    selection: { bank: 'sha256'; pcrs: readonly number[] } = SELECTION,
-    event: Uint8Array = ZERO,
-  ): Promise<Made> =>
-    bootPcrs.quote(tpm, selection, event, async (values) => ({ values, quote: await tpm.quote(ZERO, selection) }));
+  const ask = async (selection: PcrSelection = SELECTION, event: Uint8Array = ZERO): Promise<Made> => {
+    const { made, showsEvent } = await bootPcrs.quote(tpm, selection, event, async (values) => ({
+      values,
+      quote: await tpm.quote(ZERO, selection),
+    }));
+    return { ...made, showsEvent };
+  };
   return { tpm, commands, ask };
 }
 
@@ -68,15 +72,17 @@ describe('boot PCRs', () => {
     const digest = Buffer.alloc(32, 1);
     await tpm.extendPcr(EVENT_PCR, digest);
     const event = sha256(ZERO, digest);
-    expect(fits(await ask(SELECTION, event), event)).toBe(true);
+    const made = await ask(SELECTION, event);
+    expect(fits(made, event)).toBe(true);
+    expect(made.showsEvent).toBe(true);
     expect(commands.filter((name) => name === 'readPcrs')).toHaveLength(1);
   });
 
   test('of a quote that the log does not explain are not remembered, and cost one quote each time', async () => {
     const { tpm, commands, ask } = device();
     tpm.foreignExtend(EVENT_PCR);
-    await ask();
-    await ask();
+    expect((await ask()).showsEvent).toBe(false);
+    expect((await ask()).showsEvent).toBe(false);
     expect(commands).toEqual(['readPcrs', 'quote', 'readPcrs', 'quote']);
   });
 
@@ -92,5 +98,13 @@ describe('boot PCRs', () => {
     const made = await ask({ bank: 'sha256', pcrs: [EVENT_PCR] });
     expect(made.values).toEqual([]);
     expect(commands).toEqual(['quote']);
+  });
+
+  test('are no word on the event PCR where a challenge does not ask for it, or for another bank', async () => {
+    const { tpm, ask } = device();
+    tpm.foreignExtend(EVENT_PCR);
+    expect((await ask({ bank: 'sha256', pcrs: [0, 7] })).showsEvent).toBe(false);
+    expect((await ask({ bank: 'sha256', pcrs: [0, 7] })).showsEvent).toBe(false);
+    expect((await ask({ bank: 'sha384', pcrs: [0, 7, EVENT_PCR] })).showsEvent).toBe(false);
   });
 });

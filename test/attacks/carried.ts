@@ -146,7 +146,12 @@ export class CarriedTo implements AsyncDisposable {
           return { row, stage: isOpen(row) ? 'result' : null };
         },
         answer: async ({ sealed }) =>
-          Promise.resolve({ message: Buffer.concat([sealed, PROVED]), logParts: [], sent: null as never }),
+          Promise.resolve({
+            message: Buffer.concat([sealed, PROVED]),
+            logParts: [],
+            sent: null as never,
+            showsHead: true,
+          }),
       },
       authentic: authenticBy(() => ({ operatorKeys, resultKeys })),
       incoming,

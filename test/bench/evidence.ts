@@ -1,21 +1,20 @@
-// Evidence from challenge to bytes on a software TPM, against the TPM2_Quote in it alone, sent as bare bytes.
+// Evidence from challenge to bytes on a software TPM, as the agent gives it out, against the TPM2_Quote in it alone, sent as bare bytes.
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { makeEvidence } from '../../src/agent/evidence-maker.ts';
-import type { DeviceClaims, EvidenceParts } from '../../src/agent/evidence-maker.ts';
-import { encodeRecord, extend, makeRecord, ZERO_PCR } from '../../src/cel/record.ts';
+import type { DeviceClaims, EvidenceParts, MadeEvidence } from '../../src/agent/evidence-maker.ts';
+import { EventRecorder } from '../../src/measure/recorder.ts';
 import { loadProfile, quotedPcrs } from '../../src/profile/profile.ts';
 import type { LoadedProfile } from '../../src/profile/profile.ts';
 import { sealChallenge } from '../../src/protocol/challenge.ts';
 import type { Challenge } from '../../src/protocol/messages.ts';
 import { openJournal } from '../../src/store/open-journal.ts';
-import type { Journal } from '../../src/store/journal.ts';
 import { openDeviceTpm } from '../../src/tpm/device-tpm.ts';
 import { openTctiTransport } from '../../src/tpm/transport/tcti.ts';
 import type { TpmTransport } from '../../src/tpm/transport/transport.ts';
-import type { Epoch, Tpm } from '../../src/tpm/port.ts';
+import type { Epoch } from '../../src/tpm/port.ts';
 import { startSoftwareTpm } from '../support/software-tpm.ts';
 import { digestOf, slotEvent } from '../verifier/evidence-builder.ts';
 import type { Bench, BenchOptions } from './bench.ts';
@@ -23,6 +22,7 @@ import { interleave, seconds } from './interleave.ts';
 import type { Figure } from './interleave.ts';
 
 const TPM_CC_QUOTE = 0x158;
+/** A log as a device has it some time after its start. */
 const RECORDS = 22;
 const profilePath = join(import.meta.dirname, '../../firmware-profiles/generic-linux.json');
 
@@ -43,20 +43,6 @@ function remembering(inner: TpmTransport): { transport: TpmTransport; quote: () 
       return last;
     },
   };
-}
-
-/** A log of RECORDS records, as a device has it some time after its start; gives what the event PCR then holds. */
-async function fill(journal: Journal, tpm: Tpm, eventPcr: number, epoch: Epoch): Promise<Buffer> {
-  await journal.newLog({ epoch, clock: 0n, why: 'first' });
-  let pcr = ZERO_PCR;
-  for (let seq = 1; seq <= RECORDS; seq++) {
-    const record = makeRecord(seq, eventPcr, { ...slotEvent, manifest: digestOf(`${seq}`) });
-    await journal.openIntent(encodeRecord(record), record.digest);
-    await tpm.extendPcr(eventPcr, record.digest);
-    pcr = extend(pcr, record.digest);
-    await journal.closeIntent(seq, pcr);
-  }
-  return pcr;
 }
 
 function claimsOf({ profile, digest }: LoadedProfile): DeviceClaims {
@@ -113,15 +99,21 @@ async function measured(options: BenchOptions): Promise<Figure[]> {
   const { transport, quote } = remembering(await openTctiTransport(software.tcti));
   await using tpm = await openDeviceTpm({ transport });
   await using journal = await openJournal({ path: join(options.dir, 'journal.sqlite') });
-  const epoch = await tpm.readClock();
-  const pcr = await fill(journal, tpm, eventPcr, epoch);
+  const { recorder } = await EventRecorder.open({ tpm, journal, pcr: eventPcr });
+  for (let n = 1; n <= RECORDS; n++) await recorder.append({ ...slotEvent, manifest: digestOf(`${n}`) });
+  const epoch = await recorder.snapshot(async (head) => Promise.resolve(head.epoch));
   const parts: EvidenceParts = { tpm, journal, bootPcrs: new BootPcrs(eventPcr) };
-  const ask = { ...challengeFor(epoch, profile), head: { epoch, seq: RECORDS, pcr }, claims: claimsOf(profile) };
-  const { message } = await makeEvidence(parts, ask);
+  const ask = { ...challengeFor(epoch, profile), claims: claimsOf(profile) };
+  const answer = async (): Promise<MadeEvidence> =>
+    recorder.snapshot(
+      async (head) => makeEvidence(parts, { ...ask, head }),
+      ({ showsHead }) => showsHead,
+    );
+  const { message } = await answer();
   const times = options.quick ? 20 : 100;
   const pair = await interleave(
     options.rounds,
-    async () => each(times, async () => makeEvidence(parts, ask)),
+    async () => each(times, answer),
     async () => each(times, async () => transport.transmit(quote())),
   );
   return [

@@ -31,10 +31,12 @@ const ALONE = { bounds: { STRANGERS: 0, EVENTS: 2 } };
 const TWO = { bounds: { EVENTS: 2 } };
 
 export const MODEL_CHECKS: readonly ModelCheck[] = [
-  holds('journal', 1, 'what is published replays to the quoted PCR, strangers included'),
+  holds('journal', 1, 'what is published replays to the quoted PCR in the quoted epoch, strangers included'),
   holds('journal', 2, 'without a stranger nothing is explained as one'),
   holds('journal', 3, 'no event is lost or doubled'),
   breaks('journal', 1, 'STILL_SO', 'a quote that a stranger got into is published'),
+  breaks('journal', 1, 'QUOTE_SHOWS', 'a quote of another PCR value is published unseen'),
+  breaks('journal', 1, 'QUOTED_EPOCH', 'a quote of another epoch is published under the epoch of the log'),
   breaks('journal', 2, 'BARRIER', 'a command sent before the start runs after the look', ALONE),
   breaks('journal', 2, 'SYNC_INTENT', 'the extend outlives the intent that explains it', ALONE),
   breaks('journal', 2, 'QUOTE_LOCK', 'a quote is taken between extend and done', ALONE),

@@ -4,10 +4,11 @@
  * Environment: agent killed (what was written stays) | power cut | kernel crash with the TPM alive (what was not synced may go) |
  *   TPM reset under a living agent | suspend and resume (PCRs kept) | hibernate (PCRs zero) |
  *   an extend that is answered, executed late (after the restart too), never executed, or whose answer is lost | a stranger extends.
- * Properties: 1 what is published replays to the quoted PCR, and a stranger's extend is in the log
+ * Properties: 1 what is published replays to the quoted PCR, in the quoted epoch, and a stranger's extend is in the log
  *             2 without a stranger nothing is explained as one
  *             3 no event is lost or doubled
- * -D<NAME>=0 takes a rule away: the sentences of journal-rules.ts, and STILL_SO: what was quoted is published only if the PCR is still so.
+ * -D<NAME>=0 takes a rule away: the sentences of journal-rules.ts, and STILL_SO: what was quoted is published only if the PCR is still so;
+ *   QUOTE_SHOWS, QUOTED_EPOCH: without that only if the quote itself shows the PCR, and the epoch, of the log.
  * names:
  *   BARRIER = BARRIER in src/measure/journal-rules.ts
  *   SYNC_INTENT = SYNC_INTENT in src/measure/journal-rules.ts
@@ -39,6 +40,8 @@
  *   QUOTED = snapshot in src/measure/recorder.ts
  *   QUOTED_PCR = readEventPcr in src/measure/recorder.ts
  *   STILL_SO = found.equals(head.pcr) in src/measure/recorder.ts
+ *   QUOTE_SHOWS = showsHead in src/measure/recorder.ts
+ *   QUOTED_EPOCH = sameEpoch(epoch, head.epoch) in src/agent/evidence-maker.ts
  *   publish = snapshot in src/measure/recorder.ts
  *   killed = #end in src/measure/recorder.ts
  */
@@ -72,6 +75,12 @@
 #endif
 #ifndef STILL_SO
 #define STILL_SO 1
+#endif
+#ifndef QUOTE_SHOWS
+#define QUOTE_SHOWS 1
+#endif
+#ifndef QUOTED_EPOCH
+#define QUOTED_EPOCH 1
 #endif
 #ifndef EVENTS
 #define EVENTS 3
@@ -113,7 +122,7 @@ inline killed() { answered = 0; rreset = 0; rrestart = 0; rpcr = 0; qreset = 0; 
 #define KEPT(e) (((owed>>e)&1) -> (COUNT(7) -> COUNT(e) >= 1 : COUNT(e) == 1) : (COUNT(7) || COUNT(e) <= 1))
 
 /* what everybody concludes from what was published */
-inline publish() { CHECK(1, COUNT(7) == 0 || jforeign); CHECK(3, KEPT(1) && KEPT(2) && KEPT(3)) }
+inline publish() { CHECK(1, (COUNT(7) == 0 || jforeign) && qpcr == jpcr && qreset == jreset && qrestart == jrestart); CHECK(3, KEPT(1) && KEPT(2) && KEPT(3)) }
 
 /* recoveryStep: one decision; src/measure/recover.ts takes it and looks again */
 inline decide() {
@@ -164,12 +173,14 @@ active proctype World() {
   :: d_step { pc == EXTENDING -> killed() }                                           /* no answer: the agent ends */
   :: d_step { pc == DONE -> if :: EPOCH_DONE && (reset != jreset || restart != jrestart) -> killed()
        :: else -> jpcr = AFTER; jintent = 0; pc = IDLE fi }                            /* closeIntent */
-  /* ---- snapshot: quote, then PCR, then epoch; only then is it published ---- */
+  /* ---- snapshot: a quote that shows the log's PCR and epoch is published; after any other, PCR, then epoch, and only then ---- */
   :: d_step { pc == IDLE -> qreset = reset; qrestart = restart; qpcr = pcr; pc = QUOTED }
+  :: d_step { pc == QUOTED && (!QUOTE_SHOWS || qpcr == jpcr) && (!QUOTED_EPOCH || (qreset == jreset && qrestart == jrestart)) ->
+       publish(); qreset = 0; qrestart = 0; qpcr = 0; pc = IDLE }
   :: d_step { pc == QUOTED -> if :: STILL_SO && pcr != jpcr -> qpcr = 0; CHECK(2, strangers > 0 || reset != jreset || restart != jrestart); killed()
        :: else -> pc = QUOTED_PCR fi }
   :: d_step { pc == QUOTED_PCR ->
-       if :: reset != jreset || restart != jrestart || qreset != jreset || qrestart != jrestart || (STILL_SO && qpcr != jpcr) -> killed()
+       if :: reset != jreset || restart != jrestart -> killed()
           :: else -> publish(); qreset = 0; qrestart = 0; qpcr = 0; pc = IDLE fi }
   :: d_step { !QUOTE_LOCK && (pc == EXTEND || pc == DONE || (pc == EXTENDING && qpcr == 0)) && reset == jreset && restart == jrestart ->
        CHECK(2, pcr == jpcr || strangers > 0) }
