@@ -11,15 +11,16 @@ import { CommandRunner } from './command-runner.ts';
 import type { Outcome } from './command-runner.ts';
 import { makeEvidence } from './evidence-maker.ts';
 import type { MadeEvidence } from './evidence-maker.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
+import type { Breaking } from './glass-keeper.ts';
 import type { ResultJudgement } from './lease-keeper.ts';
 import { lastSlotEvents } from './log-reader.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { KnownSlot } from './slot-keeper.ts';
 import type { TrialStage } from './slot-policy.ts';
-import { slotWords } from './slot-words.ts';
+import { slotWords, UseLog } from './slot-words.ts';
 import { StatusWriter } from './status-writer.ts';
 import { TrialKeeper } from './trial-keeper.ts';
+import { glassClaim, leftOf, WordKeeper } from './word-keeper.ts';
 
 /** Margin on the status file's life: two passes, and what a slow disk adds. */
 const STATUS_SLACK_MS = 5000;
@@ -29,29 +30,27 @@ export class Attester {
   readonly #parts: AttesterParts;
   readonly #desk: CommandDesk;
   readonly #runner: CommandRunner;
-  readonly #leases: LeaseKeeper;
+  readonly #words: WordKeeper;
   readonly #trials: TrialKeeper;
   readonly #bootPcrs: BootPcrs;
   #keeper: SlotKeeper | null = null;
   #status: StatusWriter | null = null;
   #passedAt = 0;
-  #uses = new Map<string, string>();
+  readonly #uses: UseLog;
 
   constructor(parts: AttesterParts) {
     this.#parts = parts;
     const { journal, tpm, log, self } = parts;
+    this.#uses = new UseLog(log);
     this.#bootPcrs = new BootPcrs(parts.profile.profile.tpm.eventPcr);
     const owner = { fleetId: toHex(self.fleetId), deviceId: self.deviceId };
     this.#desk = new CommandDesk({ ...owner, session: toHex(self.session) });
-    this.#leases = new LeaseKeeper({
-      journal,
-      tpm,
-      ...owner,
-      session: self.session,
-      clockUpdateMs: parts.clockUpdateMs,
-    });
+    const { slots } = parts.profile.profile;
+    const { clockUpdateMs } = parts;
+    const now = (): number => parts.now();
+    this.#words = new WordKeeper({ journal, tpm, ...owner, session: self.session, clockUpdateMs, slots, log, now });
     this.#trials = new TrialKeeper({
-      slots: parts.profile.profile.slots,
+      slots,
       gate: parts.gate,
       log,
       monotonic: () => parts.clock.monotonic(),
@@ -74,8 +73,8 @@ export class Attester {
       desk: this.#desk,
       session: self.session,
       log,
-      now: () => parts.now(),
-      hasSlot: (slot) => parts.profile.profile.slots.some((one) => one.name === slot),
+      now,
+      hasSlot: (slot) => slots.some((one) => one.name === slot),
       install: async (body, row) => this.#install(body, row),
       beside: parts,
       measureAll: async () => {
@@ -185,9 +184,9 @@ export class Attester {
   /** Time has passed: trials may end by it. */
   async tick(): Promise<void> {
     if (!this.#trials.open) return;
-    const lease = await this.#leases.now();
-    const uses = new Map(this.#slots.states(lease).map(({ known, state }) => [known.slot.name, state.use]));
-    await this.#trials.tick(lease, (slot) => uses.get(slot) ?? 'stopped');
+    const word = await this.#words.now();
+    const uses = new Map(this.#slots.states(word).map(({ known, state }) => [known.slot.name, state.use]));
+    await this.#trials.tick(word.lease, (slot) => uses.get(slot) ?? 'stopped');
   }
 
   #say(known: KnownSlot): void {
@@ -198,36 +197,24 @@ export class Attester {
 
   /** Writes what the slots may be used for, and says what changed in that. */
   async refresh(): Promise<void> {
-    const lease = await this.#leases.now();
-    const status = await this.#status?.write(lease, this.#leases.verdict);
-    if (status !== undefined) this.#parts.onStatus(status, lease.state === 'running' ? lease.leftMs : null);
-    for (const { known, state } of this.#slots.states(lease)) {
-      const words = `${state.use}: ${state.why}`;
-      if (this.#uses.get(known.slot.name) === words) continue;
-      this.#uses.set(known.slot.name, words);
-      this.#parts.log.write(
-        state.use === 'ready' ? 'info' : 'warning',
-        'slot-use',
-        `slot ${known.slot.name} ${words}`,
-        {
-          slot: known.slot.name,
-          use: state.use,
-        },
-      );
-    }
+    const word = await this.#words.now();
+    const status = await this.#status?.write(word, this.#words.verdict);
+    if (status !== undefined) this.#parts.onStatus(status, leftOf(word));
+    this.#uses.say(this.#slots.states(word));
   }
 
   /** Evidence for the challenge, remembered so that its result can be taken. */
   async answer(held: HeldChallenge): Promise<MadeEvidence> {
     const { recorder, tpm, journal, profile, self } = this.#parts;
     const bootPcrs = this.#bootPcrs;
-    const lease = await this.#leases.now();
+    const word = await this.#words.now();
     const claims = {
       ...self,
       profile: profile.profile.id,
       profileDigest: profile.digest,
       lastSeq: this.#desk.lastSeq,
-      slots: this.#slots.claims(lease),
+      slots: this.#slots.claims(word),
+      ...glassClaim(word),
       now: this.#parts.now(),
       measuredAgo: Math.max(0, Math.round(this.#parts.clock.monotonic() - this.#passedAt)),
       ...(await this.#parts.basis(held.sealed)),
@@ -236,7 +223,7 @@ export class Attester {
       async (head) => makeEvidence({ tpm, journal, bootPcrs }, { ...held, head, claims }),
       ({ showsHead }) => showsHead,
     );
-    await this.#leases.remember(made.sent);
+    await this.#words.remember(made.sent);
     return made;
   }
 
@@ -248,8 +235,8 @@ export class Attester {
       log.write('warning', 'result-ignored', 'result ignored: no result key of the fleet signed it');
       return { taken: false, why: 'no result key of the fleet signed it' };
     }
-    const before = this.#leases.verdict;
-    const judgement = await this.#leases.take(result);
+    const before = this.#words.verdict;
+    const judgement = await this.#words.take(result);
     if (!judgement.taken || !judgement.lease) return judgement;
     await this.#parts.heard(result);
     if (before !== result.status) {
@@ -268,6 +255,19 @@ export class Attester {
     return judgement;
   }
 
+  /** Somebody at the device answers for what the slot holds, for a while. It is read again first. */
+  async breakGlass(slot: string, reason: string): Promise<Breaking> {
+    await this.look(slot);
+    const known = this.#slots.known().find((one) => one.slot.name === slot);
+    if (known === undefined) throw new RangeError(`the profile has no slot ${slot}`);
+    const breaking = await this.#words.breakGlass(slot, reason, (word) => this.#slots.stateOf(known, word));
+    if (breaking.broken) {
+      await this.refresh();
+      await this.#parts.tell();
+    }
+    return breaking;
+  }
+
   /** What carries out wishes, also those that do not come over the broker. */
   get commands(): CommandRunner {
     return this.#runner;
@@ -275,7 +275,7 @@ export class Attester {
 
   /** Status of the newest result taken in this session. */
   get verdict(): string | null {
-    return this.#leases.verdict;
+    return this.#words.verdict;
   }
 
   /** How the gate has the slot, and what its trial waits for. */

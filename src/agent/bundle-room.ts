@@ -3,7 +3,8 @@ import { WireError } from '../errors.ts';
 import type { Attester } from './attester.ts';
 import { BundleDesk } from './bundle-desk.ts';
 import type { BundleDeskParts } from './bundle-desk.ts';
-import type { BundleServe } from './bundle-socket.ts';
+import type { Serve } from './ask-socket.ts';
+import type { BundleAsk } from './bundle-socket.ts';
 import { inTurn } from './mailbox.ts';
 
 export interface BundleRoomParts extends Omit<BundleDeskParts, 'inTurn'> {
@@ -28,8 +29,8 @@ async function wholeOf(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(all);
 }
 
-/** What BundleSocket asks for. */
-export function serveBundles(parts: BundleRoomParts): BundleServe {
+/** What is done with each question on the socket of bundles. */
+export function serveBundles(parts: BundleRoomParts): Serve<BundleAsk> {
   const { attester } = parts;
   const inItsTurn = async <T>(work: () => Promise<T>): Promise<T> => inTurn(parts.soon, work);
   const desk = new BundleDesk({ ...parts, inTurn: inItsTurn });

@@ -1,6 +1,5 @@
 // How long a result is still good for, on the TPM's clock: the only clock of a device that its owner's disk and calendar can't turn.
-import type { Lease } from '../store/journal.ts';
-import type { TpmClock } from '../tpm/port.ts';
+import type { Epoch, TpmClock } from '../tpm/port.ts';
 
 /** Beside what the TPM's clock may go back by: how long it may run before it first counts. */
 const START_MS = 4;
@@ -13,6 +12,13 @@ export function resetCostsMs(clockUpdateMs: number): number {
   return clockUpdateMs + START_MS;
 }
 
+/** So long from a moment of the TPM's clock: a lease, or a broken glass. */
+export interface Term {
+  readonly from: { readonly clock: bigint; readonly epoch: Epoch };
+  readonly leaseForMs: number;
+  readonly status: string;
+}
+
 /** none: no result yet. void: the TPM is not the one, or not in the life, that the lease was given to. */
 export type LeaseNow =
   | { readonly state: 'none' }
@@ -21,7 +27,7 @@ export type LeaseNow =
   | { readonly state: 'void'; readonly why: string };
 
 /** What is left of `lease` when the TPM says `clock`. */
-export function leaseNow(lease: Lease | null, clock: TpmClock, clockUpdateMs: number): LeaseNow {
+export function leaseNow(lease: Term | null, clock: TpmClock, clockUpdateMs: number): LeaseNow {
   if (lease === null) return { state: 'none' };
   const { from } = lease;
   const resets = clock.resetCount - from.epoch.resetCount;

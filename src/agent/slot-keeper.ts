@@ -8,9 +8,8 @@ import type { SlotClaim } from '../evidence/claims.ts';
 import type { SlotMeasurement } from '../measure/slot-measurer.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import type { SignedRelease } from '../release/open.ts';
-import type { LeaseNow } from './lease.ts';
 import { claimState, slotState } from './slot-policy.ts';
-import type { SlotFound, SlotStage, SlotState } from './slot-policy.ts';
+import type { SlotFound, SlotStage, SlotState, Word } from './slot-policy.ts';
 
 /** A slot as last measured. */
 export interface KnownSlot {
@@ -123,18 +122,18 @@ export class SlotKeeper {
     return this.#parts.stage?.(slot) ?? { trial: null, needs: null };
   }
 
-  /** What may be done with the slot while the lease stands so. */
-  stateOf({ slot, found }: KnownSlot, lease: LeaseNow): SlotState {
-    return slotState(slot, found, lease, this.#stage(slot.name));
+  /** What may be done with the slot while lease and glasses stand so. */
+  stateOf({ slot, found }: KnownSlot, word: Word): SlotState {
+    return slotState(slot, found, word, this.#stage(slot.name));
   }
 
-  /** What may be done with each slot while the lease stands so. */
-  states(lease: LeaseNow): { readonly known: KnownSlot; readonly state: SlotState }[] {
-    return this.known().map((known) => ({ known, state: this.stateOf(known, lease) }));
+  /** What may be done with each slot while lease and glasses stand so. */
+  states(word: Word): { readonly known: KnownSlot; readonly state: SlotState }[] {
+    return this.known().map((known) => ({ known, state: this.stateOf(known, word) }));
   }
 
-  claims(lease: LeaseNow): SlotClaim[] {
-    return this.states(lease).map(({ known, state }) => {
+  claims(word: Word): SlotClaim[] {
+    return this.states(word).map(({ known, state }) => {
       const { trial } = this.#stage(known.slot.name);
       return {
         slot: known.slot.name,

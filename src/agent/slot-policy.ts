@@ -1,16 +1,22 @@
 // What a slot may be used for now: the profile's word on failure and on an expired lease, applied to what was found.
 import type { SlotProfile } from '../profile/profile.ts';
+import type { Glasses } from './glass.ts';
 import type { LeaseNow } from './lease.ts';
 
 /** What the last measurement found. */
 export type SlotFound = 'empty' | 'as-signed' | 'altered';
 
-/** ready: load it. degraded: the owner lets it run, marked. stopped: do not load. */
-export type SlotUse = 'ready' | 'degraded' | 'stopped';
+/**
+ * ready: load it. break-glass: load it; somebody at the device answers for that, for a while. degraded: the owner lets it run, marked.
+ * stopped: do not load.
+ */
+export type SlotUse = 'ready' | 'break-glass' | 'degraded' | 'stopped';
 
 export interface SlotState {
   readonly use: SlotUse;
   readonly found: SlotFound;
+  /** It is the publisher's, whole, healthy and at or above its floor: nothing but the controller's word may be missing. */
+  readonly vouchable: boolean;
   /** One sentence for the person or script that asks. */
   readonly why: string;
 }
@@ -48,26 +54,37 @@ const TRIAL_WORDS = {
   floor: 'passed its trial, and waits for its version floor',
 } as const;
 
+/** What the slots lean on beside what was measured: the controller's word, and that of people at the device. */
+export interface Word {
+  readonly lease: LeaseNow;
+  readonly glasses: Glasses;
+}
+
 /**
- * Measurement first, lease second: a lease never makes an altered model loadable. `last-good` is stopped until the release before
- * it has been put back. What is on trial may be loaded like any other, but not before its health check has passed.
+ * Measurement first, word second: neither a lease nor a broken glass makes an altered model loadable. `last-good` is stopped until the
+ * release before it has been put back. What is on trial may be loaded like any other, but not before its health check has passed.
  */
-export function slotState(slot: SlotProfile, found: SlotFound, lease: LeaseNow, stage: SlotStage = AT_REST): SlotState {
+export function slotState(slot: SlotProfile, found: SlotFound, word: Word, stage: SlotStage = AT_REST): SlotState {
   const { trial, needs } = stage;
+  const { lease, glasses } = word;
+  const unfit = (use: SlotUse, why: string): SlotState => ({ use, found, why, vouchable: false });
   if (found === 'empty') {
     const why = needs === null || needs === 0n ? 'the slot holds no release' : noLoadable(needs);
-    return { use: 'stopped', found, why };
+    return unfit('stopped', why);
   }
   if (found === 'altered') {
-    return { use: USE_OF[slot.onFailure], found, why: 'what is in the slot is not what the publisher signed' };
+    return unfit(USE_OF[slot.onFailure], 'what is in the slot is not what the publisher signed');
   }
-  if (trial === 'health') return { use: 'stopped', found, why: TRIAL_WORDS.health };
+  if (trial === 'health') return unfit('stopped', TRIAL_WORDS.health);
+  const fit = (use: SlotUse, why: string): SlotState => ({ use, found, why, vouchable: true });
   if (lease.state === 'running' || slot.onLeaseExpired === 'continue') {
     const tail = lease.state === 'running' ? '' : `; the profile lets it continue although ${leaseWords(lease)}`;
     const onTrial = trial === null ? '' : `; ${TRIAL_WORDS[trial]}`;
-    return { use: 'ready', found, why: `measured as the publisher signed it${onTrial}${tail}` };
+    return fit('ready', `measured as the publisher signed it${onTrial}${tail}`);
   }
-  return { use: USE_OF[slot.onLeaseExpired], found, why: leaseWords(lease) };
+  const glass = glasses.get(slot.name);
+  if (glass !== undefined) return fit('break-glass', `under break-glass, ${leaseWords(lease)}: ${glass.reason}`);
+  return fit(USE_OF[slot.onLeaseExpired], leaseWords(lease));
 }
 
 /** The word of claims for it. */

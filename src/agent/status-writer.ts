@@ -2,9 +2,11 @@
 import { join } from 'node:path';
 import { toHex } from '../bytes/text.ts';
 import { writeFileDurably } from '../files/durable.ts';
+import { NO_GLASS } from './glass.ts';
 import type { LeaseNow } from './lease.ts';
 import type { MachineNow } from './machine.ts';
 import type { SlotKeeper } from './slot-keeper.ts';
+import type { Word } from './slot-policy.ts';
 import type { AgentStatus, SlotStatus } from './status.ts';
 
 export interface StatusWriterParts {
@@ -25,18 +27,22 @@ function floorOf(floors: StatusWriterParts['floors'], slot: string): Pick<SlotSt
   return floor === undefined ? {} : { floor };
 }
 
-function rowsOf({ keeper, floors }: StatusWriterParts, lease: LeaseNow, uptime: number): SlotStatus[] {
+function rowsOf({ keeper, floors }: StatusWriterParts, word: Word, uptime: number): SlotStatus[] {
+  const { lease, glasses } = word;
   const expired: LeaseNow = { state: 'expired', sinceMs: 0, status: lease.state === 'running' ? lease.status : 'none' };
-  return keeper.states(lease).map(({ known, state }) => ({
-    slot: known.slot.name,
-    use: state.use,
-    why: state.why,
-    release: known.event.release === null ? null : toHex(known.event.release),
-    version: known.expected?.passport.version ?? null,
-    leaseUntil: lease.state === 'running' ? uptime + Math.floor(lease.leftMs) : null,
-    afterLease: keeper.stateOf(known, expired).use,
-    ...floorOf(floors, known.slot.name),
-  }));
+  return keeper.states(word).map(({ known, state }) => {
+    const leftMs = lease.state === 'running' ? lease.leftMs : glasses.get(known.slot.name)?.leftMs;
+    return {
+      slot: known.slot.name,
+      use: state.use,
+      why: state.why,
+      release: known.event.release === null ? null : toHex(known.event.release),
+      version: known.expected?.passport.version ?? null,
+      leaseUntil: leftMs === undefined ? null : uptime + Math.floor(leftMs),
+      afterLease: keeper.stateOf(known, { lease: expired, glasses: NO_GLASS }).use,
+      ...floorOf(floors, known.slot.name),
+    };
+  });
 }
 
 export class StatusWriter {
@@ -47,7 +53,7 @@ export class StatusWriter {
   }
 
   /** Writes STATE/status.json durably and as a whole. */
-  async write(lease: LeaseNow, verdict: string | null): Promise<AgentStatus> {
+  async write(word: Word, verdict: string | null): Promise<AgentStatus> {
     const { stateDir, deviceId, fleetId, agent, validMs } = this.#parts;
     const { bootId, uptime } = await this.#parts.machine();
     const status: AgentStatus = {
@@ -59,7 +65,7 @@ export class StatusWriter {
       fleetId,
       agent,
       verdict,
-      slots: rowsOf(this.#parts, lease, uptime),
+      slots: rowsOf(this.#parts, word, uptime),
     };
     await writeFileDurably(join(stateDir, 'status.json'), Buffer.from(`${JSON.stringify(status, null, 2)}\n`), 0o644);
     return status;

@@ -9,7 +9,7 @@ export interface SlotStatus {
   readonly why: string;
   readonly release: string | null;
   readonly version: string | null;
-  /** Machine uptime (ms) at which the lease turns `use` into `afterLease`; null: it does not. */
+  /** Machine uptime (ms) at which the lease, or the time of break-glass, turns `use` into `afterLease`; null: it does not. */
   readonly leaseUntil: number | null;
   readonly afterLease: SlotUse;
   /** Its version floor in the TPM; null: it is not there, and nothing may be loaded. Absent: the profile names none. */
@@ -30,7 +30,7 @@ export interface AgentStatus {
   readonly slots: readonly SlotStatus[];
 }
 
-const useShape = v.picklist(['ready', 'degraded', 'stopped']);
+const useShape = v.picklist(['ready', 'break-glass', 'degraded', 'stopped']);
 
 export const agentStatusShape: Shape<AgentStatus> = v.object({
   v: v.literal(1),
@@ -60,13 +60,13 @@ export const agentStatusShape: Shape<AgentStatus> = v.object({
 
 export interface SlotAnswer {
   readonly slot: string;
-  /** True: load it. */
+  /** True: load it. Under `break-glass` that is somebody's word at the device, and whoever uses the model should see it. */
   readonly trusted: boolean;
   readonly use: SlotUse;
   readonly why: string;
   readonly release: string | null;
   readonly version: string | null;
-  /** ms until the lease ends; null: it does not end, or has ended. */
+  /** ms until the lease, or the time of break-glass, ends; null: it does not end, or has ended. */
   readonly leaseLeft: number | null;
   /** Its version floor in the TPM, as the agent last read it; null: it is not there. Absent: the profile names none. */
   readonly floor?: number | null;
@@ -77,7 +77,7 @@ export function judgeSlot(status: AgentStatus, slot: SlotStatus, now: { bootId: 
   const { release, version } = slot;
   const answer = (use: SlotUse, why: string, leaseLeft: number | null = null): SlotAnswer => ({
     slot: slot.slot,
-    trusted: use === 'ready',
+    trusted: use === 'ready' || use === 'break-glass',
     use,
     why,
     release,
@@ -89,7 +89,8 @@ export function judgeSlot(status: AgentStatus, slot: SlotStatus, now: { bootId: 
     return answer('stopped', 'the machine was started again and the agent has not measured since');
   if (now.uptime > status.validUntil) return answer('stopped', 'the agent has stopped measuring');
   if (slot.leaseUntil !== null && now.uptime >= slot.leaseUntil) {
-    return answer(slot.afterLease, "the controller's last word ran out");
+    const over = slot.use === 'break-glass' ? 'the time of break-glass is over' : "the controller's last word ran out";
+    return answer(slot.afterLease, over);
   }
   return answer(slot.use, slot.why, slot.leaseUntil === null ? null : slot.leaseUntil - now.uptime);
 }

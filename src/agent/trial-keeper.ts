@@ -191,7 +191,8 @@ export class TrialKeeper {
   async #addTime(trial: Trial, use: SlotUse): Promise<void> {
     const now = this.#parts.monotonic();
     const { slot, usableSince } = trial;
-    trial.usableSince = use === 'stopped' ? null : now;
+    // What somebody answers for at the device proves nothing of the release.
+    trial.usableSince = use === 'stopped' || use === 'break-glass' ? null : now;
     const { commitAfterSeconds } = slot;
     if (usableSince === null || typeof commitAfterSeconds !== 'number') return;
     const ranMs = await this.#parts.gate.addRunning(slot.name, now - usableSince);

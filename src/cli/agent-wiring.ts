@@ -6,12 +6,15 @@ import { fileLeases } from '../../native/libc.ts';
 import { Agent } from '../agent/agent.ts';
 import { Attester } from '../agent/attester.ts';
 import { authenticBy } from '../agent/authentic.ts';
-import { BUNDLE_SOCKET, BundleSocket } from '../agent/bundle-socket.ts';
+import { AskSocket } from '../agent/ask-socket.ts';
+import type { BundleRoomParts } from '../agent/bundle-room.ts';
+import { BUNDLE_SOCKET, bundleAskShape } from '../agent/bundle-socket.ts';
 import { DeviceTime } from '../agent/device-time.ts';
 import { EscrowKeeper } from '../agent/escrow-keeper.ts';
 import { connectToBroker } from '../agent/broker-door.ts';
 import { CertificateKeeper } from '../agent/certificate-keeper.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
+import { openGlassSocket } from '../agent/glass-socket.ts';
 import { Incoming } from '../agent/incoming.ts';
 import { lineLog } from '../log.ts';
 import type { Log } from '../log.ts';
@@ -252,34 +255,29 @@ export async function runAgent(run: AgentRun): Promise<void> {
     connect: async (papers, will) => connectToBroker(fleetFile.broker, device, papers, will),
     watch: (changed) => watchSlots({ profile: profile.profile, stateDir: run.state, changed }),
   });
-  await using _bundles = await BundleSocket.open(
-    join(run.state, BUNDLE_SOCKET),
-    async (...asked) => {
+  const soon = (work: () => Promise<void>): void => {
+    agent.soon(work);
+  };
+  const broken = (error: unknown): void => {
+    soon(async () => {
+      throw error;
+    });
+  };
+  await using _bundles = await AskSocket.open({
+    path: join(run.state, BUNDLE_SOCKET),
+    gid: null,
+    shape: bundleAskShape,
+    broken,
+    serve: async (...asked) => {
       // Rarely needed: not loaded before.
       const { serveBundles } = await import('../agent/bundle-room.ts');
-      return serveBundles({
-        owner,
-        slots: profile.profile.slots,
-        attester,
-        authentic,
-        incoming,
-        journal,
-        clock: systemClock,
-        log,
-        maxBytes: profile.profile.transfer?.maxBytes ?? null,
-        now,
-        soon: (work) => {
-          agent.soon(work);
-        },
-        judge: async (body, files) => gate.judgeFiles(body, files),
-        takeRoot,
-      })(...asked);
+      const maxBytes = profile.profile.transfer?.maxBytes ?? null;
+      const { slots } = profile.profile;
+      const judge: BundleRoomParts['judge'] = async (body, files) => gate.judgeFiles(body, files);
+      const given = { owner, slots, attester, authentic, incoming, journal, clock: systemClock, log };
+      return serveBundles({ ...given, maxBytes, now, soon, judge, takeRoot })(...asked);
     },
-    (error) => {
-      agent.soon(async () => {
-        throw error;
-      });
-    },
-  );
+  });
+  await using _glass = await openGlassSocket({ stateDir: run.state, profile: profile.profile, attester, soon, broken });
   await agent.run(run.signal);
 }

@@ -2,20 +2,18 @@
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { BundleEnd, BundleProgress, ReceiptWhen } from '../agent/bundle-desk.ts';
 import { BUNDLE_SOCKET } from '../agent/bundle-socket.ts';
-import type { BundleAsk, BundleLine } from '../agent/bundle-socket.ts';
-import { ConfigError, ERROR_CODES, TouchstoneError } from '../errors.ts';
-import type { ErrorCode } from '../errors.ts';
+import type { BundleAsk } from '../agent/bundle-socket.ts';
+import { ConfigError } from '../errors.ts';
 import { writeFileDurably } from '../files/durable.ts';
 import { looksLikeResult } from '../protocol/bundle.ts';
 import { RULES } from '../rules/catalogue.ts';
 import type { Rule } from '../rules/rule.ts';
+import { hearAgent, reachAgent } from './ask-agent.ts';
 import { EXIT } from './exit.ts';
 import { cleanText, outputOf } from './output.ts';
 import type { Json, Output } from './output.ts';
@@ -39,24 +37,6 @@ interface ToldResult {
 
 const PIECE = 1024 * 1024;
 
-async function reach(state: string): Promise<Socket> {
-  const path = join(state, BUNDLE_SOCKET);
-  const socket = connect({ path, allowHalfOpen: true });
-  try {
-    await once(socket, 'connect');
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    const why =
-      code === 'EACCES' || code === 'EPERM'
-        ? 'only its own user and root may hand it a bundle'
-        : 'nobody answers there';
-    throw new TouchstoneError('AGENT_UNAVAILABLE', `no agent at ${path}: ${why}`, { cause });
-  }
-  // Whatever breaks is seen by who reads the answer.
-  socket.on('error', () => {});
-  return socket;
-}
-
 /** Sends the file until it ends or nobody reads it any more: an answer may come before. */
 async function send(file: FileHandle, socket: Socket, bar: ProgressBar): Promise<void> {
   const pieces = file.createReadStream({ start: 0, highWaterMark: PIECE, autoClose: false });
@@ -68,41 +48,19 @@ async function send(file: FileHandle, socket: Socket, bar: ProgressBar): Promise
   if (socket.writable) socket.end();
 }
 
-/** The one answer, after any progress. Errors: TouchstoneError as the agent says, or AGENT_UNAVAILABLE. */
-async function hear(socket: Socket, tell: (progress: BundleProgress) => void): Promise<object> {
-  try {
-    for await (const text of createInterface({ input: socket, crlfDelay: Infinity })) {
-      const line = JSON.parse(text) as BundleLine;
-      if ('progress' in line) tell(line.progress as BundleProgress);
-      else if ('end' in line) return line.end;
-      else {
-        const known = Object.hasOwn(ERROR_CODES, line.failed.code)
-          ? (line.failed.code as ErrorCode)
-          : 'CONTROL_REFUSED';
-        throw new TouchstoneError(known.startsWith('WIRE_') ? 'USAGE' : known, line.failed.message);
-      }
-    }
-  } catch (cause) {
-    if (cause instanceof TouchstoneError) throw cause;
-    throw new TouchstoneError('AGENT_UNAVAILABLE', 'the agent has gone away', { cause });
-  }
-  throw new TouchstoneError(
-    'AGENT_UNAVAILABLE',
-    'the agent has stopped; what it began it goes on with after its start',
-  );
-}
-
 async function ask(
   file: FileHandle,
   state: string,
   what: BundleAsk,
   tell: (progress: BundleProgress) => void,
 ): Promise<object> {
-  const socket = await reach(state);
+  const socket = await reachAgent(join(state, BUNDLE_SOCKET), 'only its own user and root may hand it a bundle');
   using bar = new ProgressBar({ label: 'handing over', total: (await file.stat()).size });
   try {
     socket.write(`${JSON.stringify(what)}\n`);
-    const answer = hear(socket, tell);
+    const answer = hearAgent(socket, (progress) => {
+      tell(progress as BundleProgress);
+    });
     const sent = send(file, socket, bar);
     const end = await answer;
     socket.destroy();

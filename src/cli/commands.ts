@@ -82,6 +82,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).statusCommand(),
   },
   {
+    name: 'break-glass',
+    group: 'On a device:',
+    summary: "go on with a signed model for a while although the controller's word does not count",
+    load: async () => (await import('./break-glass.ts')).breakGlassCommand(),
+  },
+  {
     name: 'controller',
     group: 'The fleet:',
     summary: "run the fleet's daemon",

@@ -76,6 +76,9 @@ function claimsRows(says: Claims, document: EvidenceDocument): (readonly [string
     ['measured', `${says.measuredAgo} ms before the quote`],
     ['clock', `${timeText(says.now)} by the device's clock`],
     ...bootRows(says, document),
+    ...(says.breakGlass ?? []).map(
+      ({ slot, leftMs, reason }) => ['break-glass', `slot ${slot}, for ${leftMs} ms more: ${reason}`] as const,
+    ),
     ...(says.floors ?? []).map(({ slot, floor }) => ['floor', `${floor ?? 'none'} of slot ${slot}`] as const),
   ];
 }

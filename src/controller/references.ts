@@ -90,13 +90,14 @@ function valuesOf(
 ): ReferenceValues {
   const { profile, digest } = loaded;
   const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
-  const slots = profile.slots.map(({ name, role, modelIds, required, configs, floor }) => ({
+  const slots = profile.slots.map(({ name, role, modelIds, required, configs, floor, breakGlass }) => ({
     name,
     role,
     modelIds,
     required,
     configs: configsDigest(configs),
     ...(floor === undefined ? {} : { floor }),
+    ...(breakGlass === undefined ? {} : { breakGlassSeconds: breakGlass.maxSeconds }),
   }));
   return {
     profile: {

@@ -67,8 +67,18 @@ export interface Claims {
   readonly floorCertificate?: FloorCertificateClaim;
   /** Value of the counter beside the floors, while they are not set: what the token that gives them must name. */
   readonly floorGeneration?: number;
+  /** Slots that go on by the word of somebody at the device, without the controller's; absent where there are none. */
+  readonly breakGlass?: readonly GlassClaim[];
   /** The TPM's auth values, sealed (escrow.ts), until a result says that the controller keeps them. */
   readonly escrow?: Uint8Array;
+}
+
+export interface GlassClaim {
+  readonly slot: string;
+  /** ms until it is over. */
+  readonly leftMs: number;
+  /** As that person said it. */
+  readonly reason: string;
 }
 
 /**
@@ -133,6 +143,9 @@ export const claimsShape: Shape<Claims> = v.object({
   rootVersion: v.exactOptional(uint()),
   floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
   floorGeneration: v.exactOptional(uint()),
+  breakGlass: v.exactOptional(
+    v.pipe(v.array(v.object({ slot: name, leftMs: uint(), reason: text(256) })), v.minLength(1), v.maxLength(32)),
+  ),
   escrow: v.exactOptional(byteString({ max: 1024 })),
   floorCertificate: v.exactOptional(
     v.object({ attest: byteString({ max: 1024 }), signature: byteString({ max: 1024 }) }),

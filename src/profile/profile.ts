@@ -21,6 +21,8 @@ export interface SlotProfile {
   readonly required: boolean;
   readonly onFailure: 'stop' | 'last-good' | 'degraded';
   readonly onLeaseExpired: 'continue' | 'degraded' | 'stop';
+  /** For how long somebody at the device may answer for it while the controller's word does not count; left out: not at all. */
+  readonly breakGlass?: { readonly maxSeconds: number };
   /** Which of the eight floors in the TPM is this slot's; left out: none, and the journal is all there is. */
   readonly floor?: number;
   /** How long a healthy release must have run before its trial is committed without a result; left out, or `never`: not at all. */
@@ -80,6 +82,8 @@ export interface Profile {
   readonly floorMaxStep?: number;
   /** Releases that are fetched from a web server; left out: https, with the usual authorities, as fast as it comes. */
   readonly transfer?: TransferProfile;
+  /** Group of the device whose members may break the glass; left out: only root and the agent's own user. */
+  readonly breakGlassGid?: number;
   /** Longest time between two full passes over the bytes of every slot. */
   readonly maxDetectionSeconds: number;
   /** How often the controller asks for evidence. */
@@ -139,6 +143,7 @@ export const Profile: Shape<Profile> = v.strictObject({
         required: v.boolean(),
         onFailure: v.picklist(['stop', 'last-good', 'degraded']),
         onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
+        breakGlass: v.exactOptional(v.strictObject({ maxSeconds: v.pipe(uint(7 * 86_400), v.minValue(1)) })),
         floor: v.exactOptional(uint(7)),
         runtimeCommand: v.exactOptional(argv),
         healthCommand: v.exactOptional(argv),
@@ -164,6 +169,7 @@ export const Profile: Shape<Profile> = v.strictObject({
     ),
   ),
   transfer: v.exactOptional(transferShape),
+  breakGlassGid: v.exactOptional(uint(0xffff_fffe)),
   maxDetectionSeconds: v.pipe(uint(86_400), v.minValue(1)),
   attestEverySeconds: v.pipe(uint(86_400), v.minValue(1)),
   leaseSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
@@ -198,7 +204,13 @@ function contradictions(profile: Profile): Omit<ProfileFault, 'line'>[] {
   if (profile.leaseSeconds <= profile.attestEverySeconds) {
     fault('leaseSeconds', 'not longer than attestEverySeconds: the lease would run out between two healthy results');
   }
+  if (profile.breakGlassGid !== undefined && profile.slots.every((slot) => slot.breakGlass === undefined)) {
+    fault('breakGlassGid', 'no slot has breakGlass: there is no glass to break');
+  }
   for (const [index, slot] of profile.slots.entries()) {
+    if (slot.breakGlass !== undefined && slot.onLeaseExpired === 'continue') {
+      fault(`slots.${index}.breakGlass`, 'nothing to break: with onLeaseExpired continue the slot goes on by itself');
+    }
     const { commitAfterSeconds: after, onLeaseExpired } = slot;
     if (onLeaseExpired === 'stop' && typeof after === 'number' && after >= profile.leaseSeconds) {
       fault(

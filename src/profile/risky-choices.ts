@@ -78,6 +78,10 @@ const CHOICES: readonly Choice[] = [
           field: `slots.${index}`,
           message: `without healthUser the health check of slot ${slot.name} runs with all that the agent may do`,
         },
+      slot.breakGlass !== undefined && {
+        field: `slots.${index}.breakGlass`,
+        message: `somebody at the device can use slot ${slot.name} for ${slot.breakGlass.maxSeconds} s against the controller's word, a withdrawal or a quarantine included`,
+      },
       slot.onFailure === 'degraded' && {
         field: `slots.${index}.onFailure`,
         message: `slot ${slot.name} says degraded for a model that was changed: its program must know what to do then`,

@@ -177,6 +177,18 @@ export const CONTENT_RULES = {
     atlas: 'AML.T0018',
     sai: 'deployment',
   },
+  'break-glass': {
+    demands: 'Models run by the controller’s word, and not by that of somebody at the device.',
+    now: 'Ask the person whom the reason names; see why the lease ran out. It ends by itself with the next lease.',
+    atlas: null,
+    sai: 'inference',
+  },
+  'break-glass-profile': {
+    demands: 'A slot is under break-glass only where the profile allows it, and no longer than it allows.',
+    now: 'The agent does what its profile does not say: take the device out of use and look at its software.',
+    atlas: 'AML.T0018',
+    sai: 'inference',
+  },
   'measured-late': {
     demands: 'The bytes of all slots were read within twice the profile’s maxDetection.',
     now: 'Check that the agent is not starved of CPU or disk; restart it.',

@@ -31,6 +31,37 @@ export const OUTCOME_RULES = {
     atlas: 'AML.T0010.003',
     sai: 'upgrade',
   },
+  'glass-profile': {
+    demands: 'Break-glass is for the slots whose profile allows it.',
+    now: 'Let the device reach its controller, or carry a bundle to it; the profile is the maker’s decision.',
+    atlas: null,
+    sai: 'inference',
+  },
+  'glass-needless': {
+    demands: 'The glass is broken only where a slot is not ready by itself.',
+    now: 'Nothing: the model may be loaded.',
+    atlas: null,
+    sai: 'inference',
+  },
+  'glass-model': {
+    demands:
+      'Under break-glass too a model is what its publisher signed, at or above its version floor, and has passed its health check.',
+    now: 'Use the device without this model; install the signed release again: touchstone upgrade, or touchstone bundle.',
+    atlas: 'AML.T0018',
+    sai: 'inference',
+  },
+  'glass-broken': {
+    demands: 'A glass is broken once, until the controller vouches for the device again.',
+    now: 'Let the device reach its controller, or carry a bundle to it and the result of its receipt back.',
+    atlas: null,
+    sai: 'inference',
+  },
+  'glass-reports': {
+    demands: 'The controller can be told of every broken glass.',
+    now: 'Let the device reach its controller, which takes the reports that wait.',
+    atlas: null,
+    sai: 'inference',
+  },
   'lease-expired': {
     demands: 'A trial ends before the controller’s last word runs out, where the profile says stop.',
     now: 'Let the device reach its controller, then give the upgrade again.',

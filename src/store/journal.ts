@@ -128,6 +128,7 @@ export type FactKey =
   | 'last-time'
   | 'signed-time'
   | 'escrowed'
+  | 'glass'
   | 'stopped-cleanly'
   | 'root-version'
   | 'root-chain'

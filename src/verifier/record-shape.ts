@@ -53,6 +53,7 @@ const profileShape: Shape<Profile> = v.strictObject({
     v.array(
       v.strictObject({
         floor: v.exactOptional(uint(7)),
+        breakGlassSeconds: v.exactOptional(uint()),
         name,
         role: name,
         modelIds: v.pipe(v.array(text(128)), v.maxLength(64)),

@@ -47,6 +47,8 @@ export interface ReferenceValues {
     readonly slots: readonly {
       /** Number of its version floor in the TPM; absent: it has none. */
       readonly floor?: number;
+      /** How long somebody at the device may answer for it; absent: not at all. */
+      readonly breakGlassSeconds?: number;
       readonly name: string;
       readonly role: string;
       readonly modelIds: readonly string[];

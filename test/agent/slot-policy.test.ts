@@ -1,7 +1,8 @@
 // What a slot may be used for: measurement first, lease second, and a status file that ends by itself.
 import { describe, expect, it } from 'vitest';
-import type { LeaseNow } from '../../src/agent/lease.ts';
+import { NO_GLASS } from '../../src/agent/glass.ts';
 import { claimState, slotState } from '../../src/agent/slot-policy.ts';
+import type { Word } from '../../src/agent/slot-policy.ts';
 import { judgeSlot } from '../../src/agent/status.ts';
 import type { AgentStatus, SlotStatus } from '../../src/agent/status.ts';
 import type { SlotProfile } from '../../src/profile/profile.ts';
@@ -16,8 +17,9 @@ const slot = (changes: Partial<SlotProfile> = {}): SlotProfile => ({
   onLeaseExpired: 'stop',
   ...changes,
 });
-const running: LeaseNow = { state: 'running', leftMs: 1000, status: 'affirming' };
-const expired: LeaseNow = { state: 'expired', sinceMs: 1, status: 'affirming' };
+const running: Word = { lease: { state: 'running', leftMs: 1000, status: 'affirming' }, glasses: NO_GLASS };
+const expired: Word = { lease: { state: 'expired', sinceMs: 1, status: 'affirming' }, glasses: NO_GLASS };
+const broken: Word = { ...expired, glasses: new Map([['detector', { leftMs: 500, reason: 'theatre 2' }]]) };
 
 describe('slot policy', () => {
   it('lets a model be loaded that is as signed and whose lease runs', () => {
@@ -37,9 +39,29 @@ describe('slot policy', () => {
     ['degraded', 'degraded'],
     ['stop', 'stopped'],
   ] as const)('on an expired, void or missing lease, %s makes it %s', (onLeaseExpired, use) => {
-    for (const lease of [expired, { state: 'none' }, { state: 'void', why: 'x' }] as const) {
-      expect(slotState(slot({ onLeaseExpired }), 'as-signed', lease).use).toBe(use);
+    for (const lease of [expired.lease, { state: 'none' }, { state: 'void', why: 'x' }] as const) {
+      expect(slotState(slot({ onLeaseExpired }), 'as-signed', { ...expired, lease }).use).toBe(use);
     }
+  });
+
+  it.each(['stop', 'degraded'] as const)('under break-glass it may be loaded where an expired lease says %s', (on) => {
+    const state = slotState(slot({ onLeaseExpired: on }), 'as-signed', broken);
+    expect(state).toMatchObject({ use: 'break-glass', vouchable: true });
+    expect(state.why).toContain('theatre 2');
+    expect(claimState(state)).toBe('active');
+  });
+
+  it('a glass of another slot changes nothing', () => {
+    expect(slotState(slot({ name: 'other' }), 'as-signed', broken).use).toBe('stopped');
+  });
+
+  it.each([
+    ['altered', 'altered', undefined],
+    ['missing', 'empty', undefined],
+    ['not yet healthy', 'as-signed', { trial: 'health', needs: null }],
+    ['below its version floor', 'empty', { trial: null, needs: 3n }],
+  ] as const)('break-glass loads no model that is %s', (_title, found, stage) => {
+    expect(slotState(slot(), found, broken, stage)).toMatchObject({ use: 'stopped', vouchable: false });
   });
 
   it('never loads an empty slot', () => {
@@ -78,6 +100,18 @@ describe('the status file', () => {
 
   it('is believed while the lease runs and the agent measures', () => {
     expect(judgeSlot(status, row, { bootId: 'b', uptime: 4000 })).toMatchObject({ trusted: true, leaseLeft: 1000 });
+  });
+
+  it('says that break-glass is trusted, as such, and for how long', () => {
+    const glass = { ...row, use: 'break-glass' as const };
+    expect(judgeSlot(status, glass, { bootId: 'b', uptime: 4000 })).toMatchObject({
+      trusted: true,
+      use: 'break-glass',
+    });
+    expect(judgeSlot(status, glass, { bootId: 'b', uptime: 5000 })).toMatchObject({
+      trusted: false,
+      why: 'the time of break-glass is over',
+    });
   });
 
   it.each([

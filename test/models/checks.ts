@@ -28,6 +28,7 @@ const breaks = (
 ): ModelCheck => ({ model, property, without, sentence, ...rest });
 
 const ALONE = { bounds: { STRANGERS: 0, EVENTS: 2 } };
+const GLASS = { bounds: { BREAKS: 2, RESTORES: 0 } };
 const TWO = { bounds: { EVENTS: 2 } };
 
 export const MODEL_CHECKS: readonly ModelCheck[] = [
@@ -92,4 +93,9 @@ export const MODEL_CHECKS: readonly ModelCheck[] = [
   breaks('lease', 2, 'SESSION', 'a result for an earlier start counts'),
   breaks('lease', 2, 'ORDER', 'an older result comes after the newer one'),
   breaks('lease', 3, 'GRANTING', 'a result that trusts nothing grants a lease'),
+  holds('lease', 4, 'break-glass lasts at most its time', GLASS),
+  holds('lease', 5, 'there is no more break-glass than once until a lease ran again', GLASS),
+  breaks('lease', 4, 'RESET_COSTS', 'power cuts stretch the time of break-glass', GLASS),
+  breaks('lease', 5, 'ONCE', 'who breaks the glass again and again goes on for ever', GLASS),
+  breaks('lease', 5, 'MENDS_RUNNING', 'old results that were kept back mend the glass, one after the other', GLASS),
 ];

@@ -8,6 +8,9 @@
  *                 (CLEARS=1 shows what a cleared TPM can do while no counter outlives the clearing)
  *             2 once a result that ends the lease was taken, no older result brings it back (without a disk restore)
  *             3 after a result that ends the lease none is running until a newer one grants it
+ *             4 break-glass lasts at most GLASS true ticks (without a disk restore)
+ *             5 no more than GLASS ticks of use go by under break-glass until a lease ran again (without a disk restore)
+ * Anyone at the device may break the glass whenever no lease is running (BREAKS times).
  * -D<NAME>=0 takes a rule away.
  * names:
  *   FROM_QUOTE = from in src/agent/lease.ts
@@ -21,6 +24,10 @@
  *   take = take( in src/agent/lease-keeper.ts
  *   answered = #answered in src/agent/lease-keeper.ts
  *   start = randomBytes(16) in src/cli/agent-wiring.ts
+ *   broken = broken in src/agent/glass-keeper.ts
+ *   ONCE = 'glass-broken' in src/agent/glass-keeper.ts
+ *   MENDS = mend( in src/agent/glass-keeper.ts
+ *   MENDS_RUNNING = lease.state === 'running' in src/agent/glass-keeper.ts
  */
 #ifndef PROP
 #define PROP 0
@@ -41,6 +48,15 @@
 #ifndef GRANTING
 #define GRANTING 1
 #endif
+#ifndef ONCE
+#define ONCE 1
+#endif
+#ifndef MENDS_RUNNING
+#define MENDS_RUNNING 1
+#endif
+#ifndef BREAKS
+#define BREAKS 0
+#endif
 #ifndef CUTS
 #define CUTS 2
 #endif
@@ -55,6 +71,7 @@
 #endif
 #define LEASE 2
 #define NQ 2
+#define GLASS 1
 /* TPM */
 byte clock, resets;
 /* evidences and their results: clock and resets of the quote, session, ghost true time, whether the verdict grants */
@@ -63,14 +80,19 @@ byte nq; byte qc[NQ], qr[NQ], qs[NQ], qa[NQ]; bit qg[NQ];
 byte session = 1, answered;
 /* journal: the lease, from the quote that it answers; ghost: true time of that */
 bit lv; byte lc, lr, la; bit lg;
+/* journal: the glass, from the moment it was broken; it stays broken when its time is over; ghosts: true time of that, use under it */
+bit broken; byte gc, gr, ga, glassed, breaks;
 /* image of the disk */
-bit img, ilv, ilg; byte ilc, ilr, ila;
+bit img, ilv, ilg, ibroken; byte ilc, ilr, ila, igc, igr;
 /* ghosts and budgets */
 byte alive, cuts, clears, restores, ended; bit bad;
 
 #define USED (clock - lc + (RESET_COSTS -> resets - lr : 0))
 #define VOID (resets < lr || USED < 0)
 #define RUNNING (lv && lg && !VOID && USED < LEASE)
+#define GLASS_USED (clock - gc + (RESET_COSTS -> resets - gr : 0))
+#define GLASS_RUNS (broken && resets >= gr && GLASS_USED >= 0 && GLASS_USED < GLASS)
+#define MENDS if :: RUNNING || (!MENDS_RUNNING && lg) -> broken = 0 :: else fi; if :: RUNNING -> glassed = 0 :: else fi
 /* take: a result for evidence that this session sent, not older than the newest one answered */
 inline take(i) {
   if :: (SESSION && qs[i] != session) || (ORDER && i + 1 < answered) -> skip
@@ -78,6 +100,7 @@ inline take(i) {
         if :: i + 1 > answered -> answered = i + 1 :: else fi;
         lv = 1; lg = (!GRANTING || qg[i]); lr = (FROM_QUOTE -> qr[i] : resets); lc = (FROM_QUOTE -> qc[i] : clock); la = qa[i];
         bad = !qg[i];
+        MENDS;
         CHECK(2, restores > 0 || !qg[i] || i + 1 >= ended);
         if :: !qg[i] && i + 1 > ended -> ended = i + 1 :: else fi
   fi }
@@ -85,7 +108,10 @@ inline start() { session++; answered = 0; }
 
 active proctype World() {
   do
-  :: d_step { alive < TMAX -> clock++; alive++ }
+  :: d_step { alive < TMAX ->
+       if :: RUNNING -> glassed = 0 :: !RUNNING && GLASS_RUNS -> glassed++ :: else fi;
+       clock++; alive++ }
+  :: d_step { breaks < BREAKS && !RUNNING && (!ONCE || !broken) -> breaks++; broken = 1; gc = clock; gr = resets; ga = alive }
   :: d_step { nq < NQ -> qc[nq] = clock; qr[nq] = resets; qs[nq] = session; qa[nq] = alive; qg[nq] = 1; nq++ }   /* remember; a good verdict */
   :: d_step { nq < NQ -> qc[nq] = clock; qr[nq] = resets; qs[nq] = session; qa[nq] = alive; qg[nq] = 0; nq++ }   /* a bad one */
   :: d_step { nq > 0 -> take(0) }
@@ -93,8 +119,11 @@ active proctype World() {
   :: d_step { session < 5 && cuts < CUTS -> cuts++; resets++; start() }
   :: d_step { session < 5 && cuts < CUTS && clock > 0 -> cuts++; resets++; clock--; start() }
   :: d_step { session < 5 && clears < CLEARS -> clears++; clock = 0; resets = 0; start() }
-  :: d_step { RESTORES > 0 && !img -> img = 1; ilv = lv; ilg = lg; ilc = lc; ilr = lr; ila = la }
-  :: d_step { img && restores < RESTORES && session < 5 -> restores++; lv = ilv; lg = ilg; lc = ilc; lr = ilr; la = ila; start() }
+  :: d_step { RESTORES > 0 && !img -> img = 1; ilv = lv; ilg = lg; ilc = lc; ilr = lr; ila = la;
+       ibroken = broken; igc = gc; igr = gr }
+  :: d_step { img && restores < RESTORES && session < 5 -> restores++; lv = ilv; lg = ilg; lc = ilc; lr = ilr; la = ila;
+       broken = ibroken; gc = igc; gr = igr; start() }
+  :: d_step { GLASS_RUNS -> CHECK(4, restores > 0 || alive < ga + GLASS); CHECK(5, restores > 0 || RUNNING || glassed < GLASS) }
   :: d_step { RUNNING -> CHECK(1, alive <= la + LEASE); CHECK(3, restores > 0 || !bad) }
   od
 }

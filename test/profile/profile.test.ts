@@ -30,6 +30,7 @@ function faultsOf(changes: Readonly<Record<string, unknown>>): ProfileFault[] {
 
 /** What a profile may say of a slot and leave out. */
 const OPTIONAL_OF_SLOT = [
+  'breakGlass',
   'floor',
   'commitAfterSeconds',
   'runtimeCommand',
@@ -67,6 +68,8 @@ describe('firmware profiles', () => {
       'configs',
       'onFailure',
       'onLeaseExpired',
+      'breakGlass',
+      'breakGlassGid',
       'required',
       'runtime',
       'formats',
@@ -106,6 +109,14 @@ describe('firmware profiles', () => {
       'slots.0',
       { ...shipped.slots[0], onLeaseExpired: 'stop', commitAfterSeconds: shipped.leaseSeconds },
     ],
+    [
+      'a glass where nothing is behind it',
+      'slots.0.breakGlass',
+      'slots.0',
+      { ...shipped.slots[0], onLeaseExpired: 'continue', breakGlass: { maxSeconds: 60 } },
+    ],
+    ['a glass that stays broken', 'slots.0.breakGlass.maxSeconds', 'slots.0.breakGlass', { maxSeconds: 700_000 }],
+    ['a group for a glass that is not there', 'breakGlassGid', 'breakGlassGid', 100],
     ['a program that is searched for', 'slots.0.healthCommand', 'slots.0.healthCommand', ['check.sh']],
     ['a format that may hold code', 'formats.0', 'formats', ['pickle']],
     ['a format twice', 'formats', 'formats', ['onnx', 'onnx']],
@@ -140,7 +151,7 @@ describe('firmware profiles', () => {
   it('has a schema with the same fields and limits as the code', async () => {
     const schema = JSON.parse(await readFile(new URL('profile.schema.json', folder), 'utf8')) as Schema;
     expect(Object.keys(schema.properties).toSorted()).toEqual(
-      [...Object.keys(shipped), 'floorMaxStep', 'formats', 'transfer'].toSorted(),
+      [...Object.keys(shipped), 'breakGlassGid', 'floorMaxStep', 'formats', 'transfer'].toSorted(),
     );
     expect(Object.keys(schema.properties['tpm']?.properties ?? {}).toSorted()).toEqual(
       Object.keys(shipped.tpm).toSorted(),

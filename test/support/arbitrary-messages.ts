@@ -102,7 +102,7 @@ const report: Arbitrary<Report> = fc.record(
 
 const CLAIMS_ALWAYS: Exclude<
   keyof Claims,
-  'crit' | 'tlsCsr' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'escrow'
+  'crit' | 'tlsCsr' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'breakGlass' | 'escrow'
 >[] = [
   'v',
   'fleetId',

@@ -54,6 +54,15 @@ describe('a slot', () => {
     expect(appraisal.slots.at(-1)?.status).toBe('none');
   });
 
+  test('under break-glass where the profile allows none is against the device, in the words of who broke it', () => {
+    const glass = { slot: 'main', leftMs: 1, reason: 'theatre 2' };
+    const appraisal = appraise(build({ claims: withClaims({ breakGlass: [glass] }) }));
+    expect(appraisal.status).toBe('contraindicated');
+    expect(appraisal.findings).toMatchObject([
+      { rule: 'break-glass-profile', expected: 'at most 0 s', found: 'under break-glass for 1 s more: theatre 2' },
+    ]);
+  });
+
   test('without configs in profile and log is as expected', () => {
     const slots = reference.profile.slots.map((slot) => ({ ...slot, configs: null }));
     const events: LogEvent[] = [boot, agentStart, { ...slotEvent, configs: null }];

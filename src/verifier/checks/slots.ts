@@ -17,6 +17,11 @@ function heldBy({ state }: Expected, name: string): SlotLogState | undefined {
   return state.slots.find(({ slot }) => slot === name);
 }
 
+/** For how long the profile lets somebody at the device answer for a slot. */
+function glassMs({ input }: Expected, slot: string): number {
+  return (input.reference.profile.slots.find(({ name }) => name === slot)?.breakGlassSeconds ?? 0) * 1000;
+}
+
 /** A check of each profile slot that the log measured. */
 function ofMeasured(
   name: string,
@@ -135,6 +140,27 @@ export const slotChecks: readonly Check<Expected>[] = [
         if (sameBytes(held, release)) continue;
         const expected = `${hexOrAbsent(held)} by the log`;
         findings.add('slot-claims', 'contraindicated', slot, expected, `${hexOrAbsent(release)} claimed`, 'profile');
+      }
+    },
+  },
+  {
+    name: 'break-glass',
+    run: (context, findings) => {
+      for (const { slot, leftMs, reason } of context.claims.breakGlass ?? []) {
+        if (leftMs > glassMs(context, slot)) continue;
+        const found = `under break-glass for ${Math.ceil(leftMs / 1000)} s more: ${reason}`;
+        findings.add('break-glass', 'warning', slot, "the controller's word", found, 'profile');
+      }
+    },
+  },
+  {
+    name: 'break-glass-profile',
+    run: (context, findings) => {
+      for (const { slot, leftMs, reason } of context.claims.breakGlass ?? []) {
+        const allowed = glassMs(context, slot);
+        if (leftMs <= allowed) continue;
+        const found = `under break-glass for ${Math.ceil(leftMs / 1000)} s more: ${reason}`;
+        findings.add('break-glass-profile', 'contraindicated', slot, `at most ${allowed / 1000} s`, found, 'profile');
       }
     },
   },
