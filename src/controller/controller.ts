@@ -108,7 +108,8 @@ export class Controller {
         this.#accepted(known, judged.taken.tlsCsr ?? null);
       },
       unexplained: async (known, appraisal) => this.#unexplained(known, appraisal),
-      ahead: async ({ id }) => this.#restoration.ahead(id),
+      // It is newer than what overtook it, and may be that by which a trial ends.
+      overtaken: ({ id }, isAhead) => (isAhead ? this.#restoration.ahead(id) : this.#challenger.askSoon(id)),
       failed,
     });
     const tokens = new Tokens(registry);

@@ -40,8 +40,8 @@ export interface IntakeParts {
   readonly accepted: (known: Known, judged: Judged) => void;
   /** Authentic, and not accepted. */
   readonly unexplained: (known: Known, appraisal: Appraisal) => Promise<void>;
-  /** It answers a challenge of ours that the registry has yet to come to. */
-  readonly ahead: (known: Known) => Promise<void>;
+  /** It answers a challenge of ours, too late or after another one. `isAhead`: one that the registry has yet to come to. */
+  readonly overtaken: (known: Known, isAhead: boolean) => Promise<void> | void;
   /** What can't be gone on with. */
   readonly failed: (error: unknown) => void;
 }
@@ -232,7 +232,7 @@ export class Intake {
 
   /** Durable first, answered then. */
   async #settle(batch: readonly Judged[]): Promise<void> {
-    const { registry, roster } = this.#parts;
+    const { registry, roster, overtaken } = this.#parts;
     try {
       const won = await registry.accept(batch.map(({ taken }) => taken));
       for (const [i, judged] of batch.entries()) {
@@ -243,7 +243,11 @@ export class Intake {
           hear({ accepted: true, taken });
         } else this.#refuse('superseded', hear);
       }
-      for (const [i, { known }] of batch.entries()) if (won[i] !== true) await roster.refresh(known.id);
+      for (const [i, { known }] of batch.entries()) {
+        if (won[i] === true) continue;
+        await roster.refresh(known.id);
+        await overtaken(known, false);
+      }
     } finally {
       for (const { known } of batch) this.#end(known.id);
       this.#settleSoon();
@@ -286,8 +290,9 @@ export class Intake {
         continue;
       }
       this.#refuse(first?.rule ?? 'evidence-malformed', hear, appraisal.findings);
-      const ours = appraisal.challenge !== null && appraisal.findings.every(({ rule }) => OVERTAKEN.has(rule));
-      if (ours && (appraisal.challenge?.generation ?? 0) > known.row.generation) await this.#parts.ahead(known);
+      const { challenge, findings } = appraisal;
+      if (challenge !== null && findings.every(({ rule }) => OVERTAKEN.has(rule)))
+        await this.#parts.overtaken(known, challenge.generation > known.row.generation);
       if (appraisal.authentic) await unexplained(known, appraisal);
       return null;
     }

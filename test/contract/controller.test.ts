@@ -92,6 +92,28 @@ describe('a device that is as signed', () => {
   });
 });
 
+describe('evidence that another one overtook', () => {
+  it('is asked for again soon: it is the newer one, and may be that by which a trial ends', async () => {
+    // So rarely that only what was overtaken explains a third challenge.
+    await using slow = await makeTestFleet({ profile: { ...fleet.profile, attestEverySeconds: 280 } });
+    const own = await slow.release();
+    await using itsBroker = await slow.startBroker();
+    expect(itsBroker.pid).toBeGreaterThan(0);
+    await using controller = await startController(slow);
+    const { device, bus, result } = await member(controller, slow, { release: own, silent: true });
+    const next = await device.challenges(bus);
+    await hint(bus, device);
+    await hint(bus, device);
+    for (const sealed of [await next(), await next()]) {
+      expect(readChallenge(sealed)).toMatchObject({ generation: 0 });
+      await bus.publish(upTopic(device.id, 'evidence'), (await device.evidence(sealed)).message);
+    }
+    await result();
+    expect(readChallenge(await next())).toMatchObject({ generation: 1 });
+    expect((await controller.controller.health()).evidence).toMatchObject({ refused: { superseded: 1 } });
+  });
+});
+
 describe('a device that is not as signed', () => {
   it('is contraindicated, naming the file, and stays warned of after the bytes are put back', async () => {
     const controller = await running(fleet);

@@ -93,6 +93,7 @@ describe('evidence of one device', () => {
     expect(here.intake.counts).toMatchObject({ received: 10, accepted: 1, dropped: 6 });
     expect([...here.intake.counts.refused]).toEqual([['superseded', 3]]);
     expect(here.results).toHaveLength(1);
+    expect(new Set(here.overtaken)).toEqual(new Set([device.id]));
   });
 });
 
@@ -112,6 +113,7 @@ describe('what an operator decides while evidence is judged', () => {
     expect(await rowOf(here, device.id)).toMatchObject({ state: to, verdict: null, row: { generation: 0 } });
     expect(here.roster.get(device.id)?.state).toBe(to);
     expect([...here.intake.counts.refused]).toEqual([['superseded', 1]]);
+    expect(here.overtaken).toEqual([device.id]);
   });
 
   test('its next evidence is judged as it then stands', async () => {

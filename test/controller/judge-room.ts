@@ -18,6 +18,8 @@ export interface JudgeRoom {
   readonly challenge: (id: string) => Promise<Buffer>;
   /** Results sent so far: DSSE envelopes. */
   readonly results: readonly Buffer[];
+  /** Devices whose evidence answered a challenge of ours and was not the first to. */
+  readonly overtaken: readonly string[];
 }
 
 export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promise<JudgeRoom> {
@@ -27,6 +29,7 @@ export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promi
   const references = new ReferenceKeeper(settings, quiet, () => Date.now(), noBell);
   let sent = Buffer.alloc(0);
   const results: Buffer[] = [];
+  const overtaken: string[] = [];
   const challenger = new Challenger({
     settings,
     roster,
@@ -45,7 +48,7 @@ export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promi
     yardstick: (profile) => references.terms(profile),
     accepted: () => undefined,
     unexplained: async () => Promise.resolve(),
-    ahead: async () => Promise.resolve(),
+    overtaken: ({ id }) => void overtaken.push(id),
     failed: (error) => {
       throw error;
     },
@@ -54,5 +57,5 @@ export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promi
     if (!(await challenger.ask(id))) throw new TypeError('this device is not one to be asked');
     return sent;
   };
-  return { intake, roster, challenge, results };
+  return { intake, roster, challenge, results, overtaken };
 }
