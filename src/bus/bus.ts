@@ -18,7 +18,10 @@ export interface Bus extends AsyncDisposable {
    * connection (QoS 0), and is lost with it; for what comes often and is followed by the next. `payload` must not change after.
    */
   publish(topic: string, payload: Uint8Array, options?: PublishOptions): Promise<void>;
-  /** `filter` may hold + and #; `shared` makes it a shared subscription of that group. */
+  /**
+   * `filter` may hold + and #; `shared` makes it a shared subscription of that group. Once granted it outlives the connection. Not
+   * granted because the connection was lost: BUS_UNAVAILABLE; asked again, it waits for the next one.
+   */
   subscribe(
     filter: string,
     handler: (message: BusMessage) => void,

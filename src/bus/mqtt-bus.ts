@@ -118,13 +118,24 @@ class MqttBus implements Bus {
     handler: (message: BusMessage) => void,
     options: { readonly shared?: string } = {},
   ): Promise<void> {
-    this.#subscriptions.push({ filter, matches: matcher(filter), handler });
+    const subscription = { filter, matches: matcher(filter), handler };
+    this.#subscriptions.push(subscription);
     const asked = options.shared === undefined ? filter : `$share/${options.shared}/${filter}`;
+    let isLost = false;
+    const onClose = (): void => {
+      isLost = true;
+    };
+    this.#client.once('close', onClose);
     try {
       const granted = await this.#client.subscribeAsync(asked, { qos: 1 });
       if (granted.some(({ qos }) => qos >= 128)) throw new Error('not granted');
     } catch (cause) {
+      this.#subscriptions.splice(this.#subscriptions.indexOf(subscription), 1);
+      if (isLost)
+        throw new BusError('BUS_UNAVAILABLE', `the connection was lost before ${filter} was granted`, { cause });
       throw new BusError('BUS_REFUSED', `the broker did not grant ${filter}`, { cause });
+    } finally {
+      this.#client.off('close', onClose);
     }
   }
 

@@ -295,7 +295,7 @@ export class Controller {
       log.write(connected ? 'info' : 'warning', 'broker', connected ? 'connected to the broker' : 'the broker is gone');
       if (connected) this.#challenger.askAll();
     });
-    await this.#postRoom.open(bus);
+    await this.#postRoom.open(bus, stop);
     this.#challenger.askAll();
     ready();
     const failed = (error: unknown): void => {

@@ -1,5 +1,6 @@
 // Where every message from devices arrives: sorted by topic, bounded for each device, and given to whom it is for.
-import { parseUpTopic } from '../bus/bus.ts';
+import { once } from 'node:events';
+import { parseUpTopic, UP_KINDS } from '../bus/bus.ts';
 import type { Bus, BusMessage, UpKind } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { BusError, WireError } from '../errors.ts';
@@ -70,13 +71,23 @@ export class PostRoom {
     };
   }
 
-  /** Errors: BusError. */
-  async open(bus: Bus): Promise<void> {
+  /** Listens; a broker that is gone is waited for, until `signal`. Errors: BusError BUS_REFUSED. */
+  async open(bus: Bus, signal: AbortSignal): Promise<void> {
+    const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort');
+    for (const kind of UP_KINDS) await Promise.race([this.#listen(bus, kind, signal), stopped]);
+  }
+
+  async #listen(bus: Bus, kind: UpKind, signal: AbortSignal): Promise<void> {
     const take = (message: BusMessage): void => {
       this.take(message);
     };
-    for (const kind of ['evidence', 'log', 'status', 'enrol'] as const) {
-      await bus.subscribe(`touchstone/1/c/+/${kind}`, take, { shared: GROUP });
+    while (!signal.aborted) {
+      try {
+        await bus.subscribe(`touchstone/1/c/+/${kind}`, take, { shared: GROUP });
+        return;
+      } catch (error) {
+        if (!(error instanceof BusError && error.code === 'BUS_UNAVAILABLE')) throw error;
+      }
     }
   }
 

@@ -155,6 +155,26 @@ describe('when the broker goes away', () => {
     expect(states.at(-1)).toBe(true);
   });
 
+  it('a subscription that was not granted yet fails; asked for again it waits for the broker, and hears each message once', async () => {
+    const [device, controller] = [await client(DEVICE), await client(CONTROLLER_NAME)];
+    const [got, end] = [inbox(), inbox()];
+    broker.suspend();
+    const [asked] = await Promise.allSettled([
+      controller.subscribe('touchstone/1/c/+/evidence', got.take),
+      broker.kill(),
+    ]);
+    expect(asked).toMatchObject({ status: 'rejected', reason: { code: 'BUS_UNAVAILABLE' } });
+    const again = controller.subscribe('touchstone/1/c/+/evidence', got.take);
+    await broker.start();
+    await again;
+    await controller.subscribe('touchstone/1/c/+/status', end.take);
+    while (!device.connected) await sleep(5);
+    await device.publish(`touchstone/1/c/${DEVICE}/evidence`, Buffer.from('once'));
+    await device.publish(`touchstone/1/c/${DEVICE}/status`, Buffer.from('end'));
+    await end.next();
+    expect(got.all.map(({ payload }) => payload.toString())).toEqual(['once']);
+  });
+
   it('the last will of a device that is gone without a word is delivered', async () => {
     const controller = await client(CONTROLLER_NAME);
     const got = inbox();

@@ -224,6 +224,28 @@ describe('when something goes away', () => {
     expect(row.verdict?.findings.map(({ rule }) => rule)).toEqual(['tier-software']);
   });
 
+  it('a broker that dies while a controller begins to listen is waited for', async () => {
+    const over = (bus: Bus): Bus => {
+      let broke = false;
+      const subscribe: Bus['subscribe'] = async (...asked) => {
+        if (broke) return bus.subscribe(...asked);
+        broke = true;
+        broker.suspend();
+        const dies = broker.kill();
+        await Promise.all([bus.subscribe(...asked), dies.then(async () => broker.start())]);
+      };
+      return new Proxy(bus, {
+        get: (target, key) => {
+          const held: unknown = key === 'subscribe' ? subscribe : Reflect.get(target, key);
+          return typeof held === 'function' ? (held.bind(target) as unknown) : held;
+        },
+      });
+    };
+    await using controller = await startController(fleet, { over });
+    const one = await member(controller, fleet, { release });
+    expect(rulesOf(await attested(controller, one))).toEqual(['tier-software']);
+  });
+
   it('a broker that was restarted is found again by everybody', async () => {
     const controller = await running(fleet);
     const one = await member(controller, fleet, { release });

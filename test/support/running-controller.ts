@@ -19,6 +19,8 @@ export interface ControllerOptions {
   readonly stateDir?: string;
   readonly clock?: Clock;
   readonly rates?: Rates;
+  /** What it has for a bus, over the real one. */
+  readonly over?: (bus: Bus) => Bus;
 }
 
 export class RunningController implements AsyncDisposable {
@@ -62,7 +64,7 @@ export class RunningController implements AsyncDisposable {
 
 /** Starts a controller on the fleet's state directory; resolves when it is ready. */
 export async function startController(fleet: TestFleet, options: ControllerOptions = {}): Promise<RunningController> {
-  const { name = CONTROLLER_NAME, clock = systemClock } = options;
+  const { name = CONTROLLER_NAME, clock = systemClock, over = (bus: Bus): Bus => bus } = options;
   const settings = loadSettings(fleet.controllerDir, Date.now());
   const registry = openSqliteRegistry(join(fleet.controllerDir, 'registry.sqlite'));
   const bus = await connectMqttBus({
@@ -75,7 +77,7 @@ export async function startController(fleet: TestFleet, options: ControllerOptio
   const controller = new Controller({
     settings: { ...settings, stateDir: options.stateDir ?? settings.stateDir },
     registry,
-    bus,
+    bus: over(bus),
     clock,
     log: { write: (level, event, message) => lines.push(`${level} ${event}: ${message}`) },
     random: Math.random,
