@@ -29,6 +29,8 @@ async function open(state: string, action: string, body: unknown, signal?: Abort
   const bytes = Buffer.from(JSON.stringify(body));
   const asked = httpRequest({
     socketPath,
+    // A connection that was kept may lead to a controller that has closed it meanwhile, or is gone.
+    agent: false,
     method: 'POST',
     path: `/v1/${action}`,
     headers: { 'content-type': 'application/json', 'content-length': bytes.length },

@@ -115,15 +115,7 @@ export class Life implements AsyncDisposable {
 
   async show(): Promise<DeviceDetail> {
     const { controllerState, deviceId } = this.world;
-    const ask = async (): Promise<unknown> => askController(controllerState, 'show', { device: deviceId });
-    const shown = await ask().catch(async (cause: unknown) => {
-      const controller = this.#controller;
-      await Promise.race([controller?.ended, sleep(1000)]);
-      // A controller that the broker kept waiting too long ends, and who supervises it starts it again.
-      if (!isCoded(controller?.end)) throw cause;
-      await this.#startController();
-      return ask();
-    });
+    const shown = await askController(controllerState, 'show', { device: deviceId });
     return (shown as { device: DeviceDetail }).device;
   }
 
