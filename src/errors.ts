@@ -14,6 +14,10 @@ export const ERROR_CODES = {
   TPM_MOVED: 'the TPM was reset, or its event PCR extended by someone else; the agent starts again and the log says so',
   STORE_CORRUPT: 'the journal or registry fails its own consistency check; restore it or start a new state directory',
   STORE_FAILED: 'the database could not be read or written; check disk space, permissions and mount options',
+  STORE_UNAVAILABLE:
+    'the database server does not answer, or not as one that may be written to; check that it runs and can be reached',
+  STORE_REFUSED:
+    'the database refused the login or lacks something; check user, database and rights, and PGPASSWORD or PGPASSFILE',
   STORE_NEWER: 'the database was written by a newer version of touchstone; upgrade this installation',
   BUS_UNAVAILABLE: 'the MQTT broker cannot be reached; check its address, certificates and that it runs',
   BUS_REFUSED: 'the MQTT broker refused the connection or the publication; check certificates and its access list',

@@ -19,6 +19,17 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
 fi
 
+# Debian's PostgreSQL would make a database of its own that runs from the next start of the machine on. Who has it already keeps it so.
+case " $* " in
+*' postgresql '*)
+  clusters=/etc/postgresql-common/createcluster.conf
+  if [ ! -e "$clusters" ]; then
+    mkdir -p "${clusters%/*}"
+    echo 'create_main_cluster = false' >"$clusters"
+  fi
+  ;;
+esac
+
 # Debian 13 and Ubuntu 24.04 gave the libraries' packages a name that tells of 64-bit time.
 names_here() {
   names=

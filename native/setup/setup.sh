@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes this machine ready for the project, then runs the command given: sh native/setup/setup.sh [--with-models] [COMMAND…]
-# --with-models: also what only the model checks need.
+# Makes this machine ready for the project, then runs the command given: sh native/setup/setup.sh [--with-models] [--with-postgres] [COMMAND…]
+# --with-models: also what only the model checks need; --with-postgres: also the database server that only the tests start.
 #
 # Missing Debian packages are installed with apt-get, node_modules with npm ci, and the pinned Node with it. Prints nothing
 # and changes nothing when all is there. Exit 3: something is missing that this user may not install; the message says what.
@@ -13,10 +13,15 @@ export PATH
 stamp="$root/node_modules/.touchstone-lock.json"
 
 with_models=
-if [ "${1-}" = --with-models ]; then
-  with_models=yes
+with_postgres=
+while :; do
+  case ${1-} in
+  --with-models) with_models=yes ;;
+  --with-postgres) with_postgres=yes ;;
+  *) break ;;
+  esac
   shift
-fi
+done
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -39,6 +44,7 @@ find_missing() {
     command -v spin >/dev/null || missing="$missing spin"
     command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
   fi
+  [ -z "$with_postgres" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
   have_library libtss2-tctildr.so.0 || missing="$missing libtss2-tctildr0"
   have_library libtss2-tcti-swtpm.so.0 || missing="$missing libtss2-tcti-swtpm0"
   have_library libtss2-tcti-device.so.0 || missing="$missing libtss2-tcti-device0"

@@ -1,7 +1,7 @@
 // Rows of the registry's tables as what the controller knows them as.
 import { decodeLogState } from '../verifier/log-state-codec.ts';
-import type { CommandSqlRow, DeviceSqlRow } from './registry-statements.ts';
-import type { CommandRow, DeviceRow, DeviceState, Trouble } from './registry.ts';
+import type { CommandSqlRow, DeviceSqlRow, EnrolmentSqlRow, StandingSqlRow } from './registry-statements.ts';
+import type { CommandRow, DeviceRow, DeviceState, PendingEnrolment, Registry, Trouble } from './registry.ts';
 
 type Verdict = NonNullable<DeviceRow['verdict']>;
 
@@ -39,4 +39,21 @@ export function toDevice(row: DeviceSqlRow): DeviceRow {
 export function toCommand(row: CommandSqlRow): CommandRow {
   const { created_at: createdAt, ...rest } = row;
   return { ...rest, createdAt };
+}
+
+/** A request as the registry has it. */
+export function toEnrolment({ id, request, proven, findings }: EnrolmentSqlRow): PendingEnrolment {
+  return { id, request, secretProven: proven === 1, findings: JSON.parse(findings) as PendingEnrolment['findings'] };
+}
+
+/** How far the registry is, as it says itself. */
+export function toStanding(row: StandingSqlRow | undefined): Awaited<ReturnType<Registry['standing']>> {
+  const newest = Math.max(row?.history ?? 0, row?.evidence ?? 0);
+  return { life: row?.life ?? null, accepted: row?.accepted ?? 0, newest: newest === 0 ? null : newest };
+}
+
+/** The outcome of a command that another one, `id`, takes the place of. */
+export function supersededBy(id: string, slot: string): string {
+  const detail = 'a newer command for the same slot was given';
+  return JSON.stringify({ kind: 'command', rule: 'superseded-order', slot, subject: id, detail });
 }

@@ -42,6 +42,13 @@ export interface CommandSqlRow {
   readonly outcome: string | null;
 }
 
+export interface StandingSqlRow {
+  readonly life: Buffer | null;
+  readonly accepted: number;
+  readonly history: number | null;
+  readonly evidence: number | null;
+}
+
 interface HistorySqlRow {
   readonly device: string;
   readonly at: number;
@@ -88,10 +95,7 @@ export interface Statements {
   readonly rolledBackCommand: Query<[object], unknown>;
   readonly finishCommand: Query<[string, string], unknown>;
   readonly nextOrder: Query<[string, string], { last: number }>;
-  readonly standing: Query<
-    [],
-    { life: Buffer | null; accepted: number; history: number | null; evidence: number | null }
-  >;
+  readonly standing: Query<[], StandingSqlRow>;
   readonly beginLife: Query<[{ life: Buffer | null; next: Buffer; from: number }], unknown>;
   readonly noteAll: Query<[number, string], unknown>;
   readonly addToken: Query<[TokenRow], unknown>;

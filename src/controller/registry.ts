@@ -2,6 +2,18 @@
 import type { Finding, Status, Tier } from '../protocol/messages.ts';
 import type { RowState } from '../verifier/types.ts';
 
+/** What is kept of what anybody can send, or what never ends. */
+export const REGISTRY_LIMITS: {
+  /** Parts of a log of one device that wait for its evidence. */
+  readonly waitingParts: number;
+  /** Credentials that wait at once: anybody can ask for one. */
+  readonly credentials: number;
+  /** Lines of history of each device; what is older makes room. */
+  readonly history: number;
+  /** How long after its end a certificate is kept in mind, ms: the broker's clock may be behind. */
+  readonly certificateAfterEnd: number;
+} = { waitingParts: 512, credentials: 1024, history: 1000, certificateAfterEnd: 30 * 86_400_000 };
+
 export type DeviceState = 'pending' | 'approved' | 'rejected' | 'quarantined' | 'retired';
 
 export interface DeviceRow {

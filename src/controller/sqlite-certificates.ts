@@ -1,9 +1,7 @@
 // The broker certificates in the registry's database: which are out, and which were taken back.
 import type { Connection } from '../store/sqlite.ts';
+import { REGISTRY_LIMITS } from './registry.ts';
 import type { IssuedCertificate } from './registry.ts';
-
-/** How long after its end a certificate is kept in mind: the broker's clock may be behind. */
-const AFTER_END_MS = 30 * 86_400_000;
 
 export class CertificateTable {
   readonly #sql;
@@ -31,7 +29,7 @@ export class CertificateTable {
   }
 
   add(certificate: IssuedCertificate, now: number): boolean {
-    this.#sql.prune.run(now - AFTER_END_MS);
+    this.#sql.prune.run(now - REGISTRY_LIMITS.certificateAfterEnd);
     return this.#sql.add.run(certificate).changes === 1;
   }
 
@@ -41,6 +39,6 @@ export class CertificateTable {
   }
 
   revoked(now: number): string[] {
-    return this.#sql.revoked.all(now - AFTER_END_MS).map(({ serial }) => serial);
+    return this.#sql.revoked.all(now - REGISTRY_LIMITS.certificateAfterEnd).map(({ serial }) => serial);
   }
 }

@@ -5,7 +5,8 @@ import { encodeLogState } from '../verifier/log-state-codec.ts';
 import { REGISTRY_APPLICATION_ID, REGISTRY_MIGRATIONS } from './registry-schema.ts';
 import { CertificateTable } from './sqlite-certificates.ts';
 import { prepareStatements } from './registry-statements.ts';
-import { toCommand, toDevice } from './registry-rows.ts';
+import { supersededBy, toCommand, toDevice, toEnrolment, toStanding } from './registry-rows.ts';
+import { REGISTRY_LIMITS } from './registry.ts';
 import type { EnrolmentSqlRow, Statements } from './registry-statements.ts';
 import type {
   Acceptance,
@@ -22,13 +23,6 @@ import type {
   TokenRow,
   Trouble,
 } from './registry.ts';
-
-/** A device may keep at most this many parts of a log waiting for its evidence. */
-const MAX_WAITING_PARTS = 512;
-/** Credentials that wait at once: anybody can ask for one. */
-const MAX_CREDENTIALS = 1024;
-/** Lines of history kept of each device; what is older makes room. */
-const MAX_HISTORY = 1000;
 
 class SqliteRegistry implements Registry {
   readonly #db: Connection;
@@ -110,9 +104,7 @@ class SqliteRegistry implements Registry {
   enrolment(id: string): Promise<PendingEnrolment | null> {
     return this.#run(() => {
       const row: EnrolmentSqlRow | undefined = this.#sql.enrolment.get(id);
-      if (row === undefined) return null;
-      const findings = JSON.parse(row.findings) as PendingEnrolment['findings'];
-      return { id: row.id, request: row.request, secretProven: row.proven === 1, findings };
+      return row === undefined ? null : toEnrolment(row);
     });
   }
 
@@ -121,7 +113,7 @@ class SqliteRegistry implements Registry {
       this.#db
         .transaction(() => {
           this.#sql.putCredential.run(request, bytes, secret, at);
-          this.#sql.pruneCredentials.run(expired, MAX_CREDENTIALS - 1);
+          this.#sql.pruneCredentials.run(expired, REGISTRY_LIMITS.credentials - 1);
         })
         .immediate();
     });
@@ -217,9 +209,7 @@ class SqliteRegistry implements Registry {
         .transaction(() => {
           this.#sql.addCommand.run(id, device, body, createdAt);
           if (slot === null) return;
-          const detail = 'a newer command for the same slot was given';
-          const outcome = JSON.stringify({ kind: 'command', rule: 'superseded-order', slot, subject: id, detail });
-          this.#sql.supersede.run({ outcome, device, id, slot });
+          this.#sql.supersede.run({ outcome: supersededBy(id, slot), device, id, slot });
         })
         .immediate();
     });
@@ -256,9 +246,7 @@ class SqliteRegistry implements Registry {
 
   standing(): Promise<{ life: Buffer | null; accepted: number; newest: number | null }> {
     return this.#run(() => {
-      const row = this.#sql.standing.get();
-      const newest = Math.max(row?.history ?? 0, row?.evidence ?? 0);
-      return { life: row?.life ?? null, accepted: row?.accepted ?? 0, newest: newest === 0 ? null : newest };
+      return toStanding(this.#sql.standing.get());
     });
   }
 
@@ -304,7 +292,7 @@ class SqliteRegistry implements Registry {
 
   #note(device: string, at: number, kind: string, text: string): void {
     this.#sql.addHistory.run(device, at, kind, text);
-    this.#sql.pruneHistory.run(device, device, MAX_HISTORY);
+    this.#sql.pruneHistory.run(device, device, REGISTRY_LIMITS.history);
   }
 
   history(device: string, limit: number): Promise<HistoryEntry[]> {
@@ -315,7 +303,7 @@ class SqliteRegistry implements Registry {
     return this.#run(() => {
       // Parts of another log are of an evidence that did not come: they make room.
       this.#sql.dropOtherParts.run(device, digest);
-      if ((this.#sql.countParts.get(device)?.n ?? 0) >= MAX_WAITING_PARTS) return false;
+      if ((this.#sql.countParts.get(device)?.n ?? 0) >= REGISTRY_LIMITS.waitingParts) return false;
       this.#sql.putPart.run(device, digest, index, bytes);
       return true;
     });

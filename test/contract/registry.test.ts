@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Registry } from '../../src/controller/registry.ts';
 import { openSqliteRegistry } from '../../src/controller/sqlite-registry.ts';
 import { acceptanceOf, enter, ID, registryContract } from './registry.ts';
+import { registryLifeContract } from './registry-life.ts';
 
 async function somewhere(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'registry-'));
@@ -13,10 +14,13 @@ async function somewhere(): Promise<string> {
   return join(dir, 'registry.sqlite');
 }
 
-registryContract('SQLite', async () => {
+async function fresh(): Promise<() => Promise<Registry>> {
   const path = await somewhere();
-  return async (): Promise<Registry> => Promise.resolve(openSqliteRegistry(path));
-});
+  return async () => Promise.resolve(openSqliteRegistry(path));
+}
+
+registryContract('SQLite', fresh);
+registryLifeContract('SQLite', fresh);
 
 describe('the registry file', () => {
   it('is for its owner only, and holds what was accepted when it is opened again', async () => {
