@@ -13,6 +13,16 @@ const marked = (test: RegExp): Uint8Array =>
 const PRINTABLE = marked(/[ -~]/);
 const IN_NAMES = marked(/[a-z0-9-]/);
 
+/** Longest text that is remembered: names and versions, not what each device has of its own. */
+const MAX_KNOWN = 24;
+interface KnownText {
+  readonly bytes: Uint8Array;
+  readonly allowed: Uint8Array;
+  readonly text: string;
+}
+/** Texts read lately, by length and last character: the same few come in every message, and to compare costs less than to make one. */
+const known: (KnownText | null)[] = Array.from({ length: 32 * 256 }, () => null);
+
 export class QuickCbor {
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
@@ -68,14 +78,12 @@ export class QuickCbor {
   /** The next field's name, which must be this one: as `key()` made it. */
   key(encoded: Uint8Array): this {
     const start = this.#span(encoded.length);
-    for (let i = 0; i < encoded.length; i++) if (this.#bytes[start + i] !== encoded[i]) this.miss();
-    return this;
+    return this.#holds(encoded, start) ? this : this.miss();
   }
 
   /** True when the next field has this name; nothing is consumed. */
   isAt(encoded: Uint8Array): boolean {
-    for (let i = 0; i < encoded.length; i++) if (this.#bytes[this.#at + i] !== encoded[i]) return false;
-    return true;
+    return this.#holds(encoded, this.#at);
   }
 
   uint(max: number = Number.MAX_SAFE_INTEGER): number {
@@ -107,9 +115,19 @@ export class QuickCbor {
     const length = this.#argument(3);
     if (length === 0 || length > max) this.miss();
     const start = this.#span(length);
+    const place = length > MAX_KNOWN ? -1 : length * 256 + (this.#bytes[start + length - 1] as number);
+    const before = known[place];
+    if (before?.allowed === allowed && this.#holds(before.bytes, start)) return before.text;
     // Within the bytes: `span` has seen to it.
     for (let i = start; i < start + length; i++) if (allowed[this.#bytes[i] as number] !== 1) this.miss();
-    return this.#text.toString('latin1', start, start + length);
+    const text = this.#text.toString('latin1', start, start + length);
+    if (place >= 0) known[place] = { bytes: this.#bytes.slice(start, start + length), allowed, text };
+    return text;
+  }
+
+  #holds(bytes: Uint8Array, start: number): boolean {
+    for (let i = 0; i < bytes.length; i++) if (this.#bytes[start + i] !== bytes[i]) return false;
+    return true;
   }
 
   /** Text of 1 to `max` printable ASCII characters. */

@@ -33,7 +33,7 @@ export class Reader {
     if (this.left < n) this.fail('WIRE_SHORT', `needs ${n} bytes, ${this.left} left`);
   }
 
-  uint(width: 1 | 2 | 4): number {
+  uint(width: 1 | 2 | 3 | 4): number {
     this.#need(width);
     const value = this.#bytes.readUIntBE(this.#at, width);
     this.#at += width;

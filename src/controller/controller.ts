@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
+import { KeyThreads } from '../crypto/key-threads.ts';
 import { BusError } from '../errors.ts';
 import type { Trust } from '../release/root.ts';
 import type { Appraisal } from '../verifier/types.ts';
@@ -64,6 +65,7 @@ export class Controller {
   readonly #records: RecordOffice;
   readonly #restoration: Restoration;
   readonly #bell = new Bell();
+  readonly #keys = new KeyThreads();
   readonly #broken = new AbortController();
   /** When each device was last asked for its whole log. */
   readonly #askedWhole = new Map<string, number>();
@@ -101,7 +103,7 @@ export class Controller {
       bus,
       clock,
       log,
-      keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey },
+      keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey, work: this.#keys },
       yardstick: (profile) => this.#references.terms(profile),
       accepted: (known, judged) => {
         this.#records.accepted(judged);
@@ -282,6 +284,7 @@ export class Controller {
     await adoptTokenFile(join(settings.stateDir, STATE_FILES.tokens), registry, log);
     await this.#restoration.open();
     using _references = this.#references;
+    await using _keys = this.#keys;
     this.#references.watch();
     await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
       operator: this.#operator,

@@ -7,7 +7,7 @@ import { WireError } from '../errors.ts';
 import { decodeEvidence } from '../protocol/codec.ts';
 import type { LogPart } from '../protocol/messages.ts';
 import type { Finding } from '../rules/finding.ts';
-import { appraiseInPool } from '../verifier/appraise.ts';
+import { appraiseAsking } from '../verifier/appraise.ts';
 import type { Appraisal, AppraisalInput } from '../verifier/types.ts';
 import { acceptance, afterAcceptance, inputFor } from './judging.ts';
 import type { JudgingKeys, Yardstick } from './judging.ts';
@@ -281,7 +281,7 @@ export class Intake {
       const by = yardstick(known.profile);
       if (known.endorsement === null || by === null) break;
       const input = inputFor(known, by, bytes, log, clock.now());
-      const appraisal = await appraiseInPool(input);
+      const appraisal = await appraiseAsking(keys.work.verify, input);
       if (appraisal.accepted) return { hear, known, input, taken: await acceptance(known, appraisal, input, keys) };
       const [first] = appraisal.findings;
       // Not the generation we remember: it may be the one that another controller left behind.

@@ -1,8 +1,9 @@
 // One evidence message of a known device: appraised, and made into what the registry accepts and the device is answered.
 import { toHex } from '../bytes/text.ts';
 import type { KeyObject } from 'node:crypto';
+import type { KeyWork } from '../crypto/key-threads.ts';
 import type { Report } from '../evidence/claims.ts';
-import { signStatementInPool } from '../protocol/statement.ts';
+import { signStatementBy } from '../protocol/statement.ts';
 import { resultOf, verdictOf } from '../verifier/result.ts';
 import type { Appraisal, AppraisalInput, AppraisalPolicy, ReferenceValues } from '../verifier/types.ts';
 import type { Acceptance, ReportRow, SlotRow } from './registry.ts';
@@ -18,6 +19,8 @@ export interface Yardstick {
 export interface JudgingKeys {
   readonly fleetId: string;
   readonly resultKey: KeyObject;
+  /** Checks and makes signatures. */
+  readonly work: KeyWork;
 }
 
 /** What this evidence is appraised by; `known` must have an endorsement. `log`: as it came in parts, or null. */
@@ -58,7 +61,7 @@ export async function acceptance(
   known: Known,
   appraisal: Appraisal,
   { evidence, reference, policy, now }: AppraisalInput,
-  { fleetId, resultKey }: JudgingKeys,
+  { fleetId, resultKey, work }: JudgingKeys,
 ): Promise<Acceptance> {
   const { next, claims, assurance } = appraisal;
   if (next === null || claims === null) throw new TypeError('only accepted evidence is taken');
@@ -71,7 +74,13 @@ export async function acceptance(
     state: known.state,
     generation: known.row.generation,
     next,
-    verdict: { status, findings, assurance, at: now, envelope: await signStatementInPool('result', result, resultKey) },
+    verdict: {
+      status,
+      findings,
+      assurance,
+      at: now,
+      envelope: await signStatementBy(work, 'result', result, resultKey),
+    },
     session: toHex(claims.session),
     lastSeq: claims.lastSeq,
     slots: slotRows(appraisal, reference),

@@ -4,7 +4,8 @@ import { parseShape, text, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { fromBase64, toBase64 } from '../bytes/text.ts';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
-import { keyId, signEcdsa, signEcdsaInPool, verifyEcdsa } from './ecdsa.ts';
+import type { KeyWork } from './key-threads.ts';
+import { keyId, signEcdsa, verifyEcdsa } from './ecdsa.ts';
 
 export interface DsseSignature {
   /** A hint only; never a reason to skip or to trust a key. */
@@ -48,9 +49,14 @@ export function signDsse(payloadType: string, payload: Uint8Array, keys: readonl
   };
 }
 
-/** One signature by `key`, made on a thread of libuv's pool. */
-export async function signDsseInPool(payloadType: string, payload: Uint8Array, key: KeyObject): Promise<DsseEnvelope> {
-  const sig = toBase64(await signEcdsaInPool(key, pae(payloadType, payload)));
+/** One signature by `key`, made by `keys`. */
+export async function signDsseBy(
+  keys: Pick<KeyWork, 'sign'>,
+  payloadType: string,
+  payload: Uint8Array,
+  key: KeyObject,
+): Promise<DsseEnvelope> {
+  const sig = toBase64(await keys.sign(key, pae(payloadType, payload)));
   return { payload: toBase64(payload), payloadType, signatures: [{ keyid: keyId(key), sig }] };
 }
 

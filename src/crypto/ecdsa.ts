@@ -91,17 +91,6 @@ export function signEcdsa(key: KeyObject, data: Uint8Array): Buffer {
   return sign(curveOf(key).hash, data, key);
 }
 
-/** The same on a thread of libuv's pool, over a copy of `data`: for who signs many at once. */
-export async function signEcdsaInPool(key: KeyObject, data: Uint8Array): Promise<Buffer> {
-  const { hash } = curveOf(key);
-  return new Promise((resolve, reject) => {
-    sign(hash, data, key, (error, signature) => {
-      if (error === null) resolve(signature);
-      else reject(error);
-    });
-  });
-}
-
 /** True only for a valid DER signature; anything malformed is simply not valid. */
 export function verifyEcdsa(key: KeyObject, data: Uint8Array, signature: Uint8Array): boolean {
   return verify(curveOf(key).hash, data, key, signature);

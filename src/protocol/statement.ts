@@ -4,7 +4,8 @@ import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { hexString, name, parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { toUtf8 } from '../bytes/text.ts';
-import { parseDsse, signDsse, signDsseInPool, verifyDsse } from '../crypto/dsse.ts';
+import { parseDsse, signDsse, signDsseBy, verifyDsse } from '../crypto/dsse.ts';
+import type { KeyWork } from '../crypto/key-threads.ts';
 import { WireError } from '../errors.ts';
 import { assertCritical, fieldsOf } from '../evidence/message.ts';
 import { STATUSES } from '../rules/finding.ts';
@@ -121,13 +122,14 @@ export function signStatement<K extends StatementKind>(kind: K, statement: State
   return JSON.stringify(signDsse(payloadType(kind), toUtf8(JSON.stringify(statement)), [key]));
 }
 
-/** The same, signed on a thread of libuv's pool: for who signs many at once. */
-export async function signStatementInPool<K extends StatementKind>(
+/** The same, signed by way of `keys` on another thread: for who signs many at once. */
+export async function signStatementBy<K extends StatementKind>(
+  keys: Pick<KeyWork, 'sign'>,
   kind: K,
   statement: Statements[K],
   key: KeyObject,
 ): Promise<string> {
-  return JSON.stringify(await signDsseInPool(payloadType(kind), toUtf8(JSON.stringify(statement)), key));
+  return JSON.stringify(await signDsseBy(keys, payloadType(kind), toUtf8(JSON.stringify(statement)), key));
 }
 
 /** The statement, or null when none of `keys` signed these bytes for this purpose, or they say what we do not know. */

@@ -10,6 +10,7 @@ import type { RuleId } from '../rules/catalogue.ts';
 import type { Status } from '../rules/finding.ts';
 import { assuranceOf } from './assurance.ts';
 import { readAttestHeader, readQuoteInfo, readSignature, SignatureAnswer } from './attest.ts';
+import type { AskKey } from './attest.ts';
 import { checks as allChecks } from './checks.ts';
 import { knownFloors } from './checks/floors.ts';
 import type { Checks } from './checks.ts';
@@ -214,14 +215,14 @@ export function appraise(input: AppraisalInput): Appraisal {
 }
 
 /**
- * The same judgement by the same checks, with the signature verified on another thread of libuv's pool: for who judges many at
- * once. What is no answer to an open challenge of ours costs the pool nothing. The bytes of `input` must stay as they are.
+ * The same judgement by the same checks, with the key asked by way of `ask`, on another thread: for who judges many at once. What
+ * is no answer to an open challenge of ours asks nobody. The bytes of `input` must stay as they are.
  */
-export async function appraiseInPool(input: AppraisalInput): Promise<Appraisal> {
+export async function appraiseAsking(ask: AskKey, input: AppraisalInput): Promise<Appraisal> {
   const [findings, known] = [new Findings(), nothingKnown(input)];
   const unproved = begin(allChecks, input, known, findings);
   if (unproved === null) return refusal(known, findings);
   const { message, signature } = unproved;
-  const answer = await SignatureAnswer.inPool(input.endorsement.akKey, message.attest, signature);
+  const answer = await SignatureAnswer.by(ask, input.endorsement.akKey, message.attest, signature);
   return conclude(allChecks, { ...unproved, answer }, known, findings);
 }

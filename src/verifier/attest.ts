@@ -104,10 +104,11 @@ export function readAttestHeader(attest: Uint8Array): AttestHeader {
   };
 }
 
-function pcrsOf(bitmap: Buffer): number[] {
+/** PCRs of a bitmap of 3 bytes, the first of them PCR 0 to 7. */
+function pcrsOf(bitmap: number): number[] {
   const pcrs: number[] = [];
-  for (let pcr = 0; pcr < bitmap.length * 8; pcr++) {
-    if ((bitmap.readUInt8(pcr >> 3) & (1 << (pcr & 7))) !== 0) pcrs.push(pcr);
+  for (let pcr = 0; pcr < SELECT_BYTES * 8; pcr++) {
+    if ((bitmap & (1 << ((SELECT_BYTES - 1 - (pcr >> 3)) * 8 + (pcr & 7)))) !== 0) pcrs.push(pcr);
   }
   return pcrs;
 }
@@ -122,7 +123,7 @@ export function readQuoteInfo(attested: Uint8Array): QuoteInfo {
     const bank = from.uint(2);
     const size = from.uint(1);
     if (size !== SELECT_BYTES) from.fail('WIRE_RANGE', `sizeofSelect ${size}, must be ${SELECT_BYTES}`);
-    selection.push({ bank, pcrs: pcrsOf(from.take(size)) });
+    selection.push({ bank, pcrs: pcrsOf(from.uint(SELECT_BYTES)) });
   }
   const pcrDigest = buffer2b(from, 'quote.pcrDigest', 64);
   from.end();
@@ -191,20 +192,8 @@ export function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSig
   }
 }
 
-/** The same on another thread, over a copy of the bytes. */
-async function isSignedByInPool(key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<boolean> {
-  const digest = digestFor(key, signature);
-  if (digest === null) return false;
-  return new Promise((resolve) => {
-    try {
-      verify(digest, attest, key, signature.bytes, (error, valid) => {
-        resolve(error === null && valid);
-      });
-    } catch {
-      resolve(false);
-    }
-  });
-}
+/** Asks a key on another thread whether it made `signature` over `data`; `digest` is Node's name. False for whatever is malformed. */
+export type AskKey = (key: KeyObject, digest: string, data: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 
 /** What one key said of one signature over one attestation. Made only by asking the key, so that no flag can stand for it. */
 export class SignatureAnswer {
@@ -224,9 +213,11 @@ export class SignatureAnswer {
     return new SignatureAnswer(key, attest, signature, isSignedBy(key, attest, signature));
   }
 
-  /** Asks on another thread; `attest` and `signature` must stay as they are until it is answered. */
-  static async inPool(key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<SignatureAnswer> {
-    return new SignatureAnswer(key, attest, signature, await isSignedByInPool(key, attest, signature));
+  /** By way of `ask`; `attest` and `signature` must stay as they are until it is answered. */
+  static async by(ask: AskKey, key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<SignatureAnswer> {
+    const digest = digestFor(key, signature);
+    const valid = digest !== null && (await ask(key, digest, attest, signature.bytes));
+    return new SignatureAnswer(key, attest, signature, valid);
   }
 
   /** True when it is the answer to this very question, and the answer was yes. */

@@ -6,6 +6,7 @@ import { ReferenceKeeper } from '../../src/controller/reference-keeper.ts';
 import type { Registry } from '../../src/controller/registry.ts';
 import { Roster } from '../../src/controller/roster.ts';
 import { loadSettings } from '../../src/controller/settings.ts';
+import { KeyThreads } from '../../src/crypto/key-threads.ts';
 import type { TestFleet } from '../support/fleet.ts';
 
 const quiet = { write: () => undefined };
@@ -44,7 +45,7 @@ export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promi
     clock: systemClock,
     log: quiet,
     bus: { publish: async (_topic, payload) => Promise.resolve(void results.push(Buffer.from(payload))) },
-    keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey },
+    keys: { fleetId: settings.trust.fleet.fleetId, resultKey: settings.resultKey, work: new KeyThreads() },
     yardstick: (profile) => references.terms(profile),
     accepted: () => undefined,
     unexplained: async () => Promise.resolve(),

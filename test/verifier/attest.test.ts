@@ -2,8 +2,9 @@
 import { createSecretKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { decode } from '../../src/bytes/wire.ts';
+import { KeyThreads } from '../../src/crypto/key-threads.ts';
 import { WireError } from '../../src/errors.ts';
 import { TpmsAttest } from '../../src/tpm/wire/attest.ts';
 import {
@@ -106,10 +107,13 @@ const ecdsa = (r: Uint8Array, s: Uint8Array, head = '0018000b'): Buffer => {
   return Buffer.concat([Buffer.from(head, 'hex'), sized(r), sized(s)]);
 };
 
+const keys = new KeyThreads({ threads: 1 });
+afterAll(async () => keys[Symbol.asyncDispose]());
+
 /** What the key says of it, here and on another thread: the same. */
 async function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSignature): Promise<boolean> {
   const here = SignatureAnswer.of(key, attest, signature).affirms(key, attest, signature);
-  const there = await SignatureAnswer.inPool(key, attest, signature);
+  const there = await SignatureAnswer.by(keys.verify, key, attest, signature);
   expect(there.affirms(key, attest, signature)).toBe(here);
   return here;
 }
@@ -173,7 +177,7 @@ describe('a signature', () => {
     const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
     for (const answer of [
       SignatureAnswer.of(publicKey, data, read),
-      await SignatureAnswer.inPool(publicKey, data, read),
+      await SignatureAnswer.by(keys.verify, publicKey, data, read),
     ]) {
       expect(answer.affirms(publicKey, data, read)).toBe(true);
       expect(answer.affirms(other, data, read)).toBe(false);
@@ -186,7 +190,8 @@ describe('a signature', () => {
     const odd = new Proxy(publicKey, {
       get: (key, field) => (field === 'asymmetricKeyType' ? 'ec' : (Reflect.get(key, field) as unknown)),
     });
-    expect(await isSignedBy(odd, data, { scheme: 0x18, hash: 0x0b, bytes: Buffer.alloc(8) })).toBe(false);
+    const signature = { scheme: 0x18, hash: 0x0b, bytes: Buffer.alloc(8) };
+    expect(SignatureAnswer.of(odd, data, signature).affirms(odd, data, signature)).toBe(false);
   });
 });
 

@@ -5,14 +5,19 @@ import type { Check, Expected } from '../contexts.ts';
 import { isHexOf, sameBytes } from '../same-bytes.ts';
 import { counterWentBack, clockWentBack } from '../tpm-history.ts';
 
+const PARTS = ['agent', 'node', 'profile', 'trust', 'runtime'] as const;
+
 const hexOrNone = (bytes: Uint8Array | null): string => (bytes === null ? 'none' : toHex(bytes));
+
+function sameComponents(a: Components, b: Components): boolean {
+  return a.gateMode === b.gateMode && PARTS.every((part) => sameBytes(a[part], b[part]));
+}
 
 /** The parts of `found` that are not as in `expected`, as text. */
 function differences(expected: Components, found: Components): string[] {
-  const parts = ['agent', 'node', 'profile', 'trust', 'runtime'] as const;
-  const texts = parts
-    .filter((part) => !sameBytes(expected[part], found[part]))
-    .map((part) => `${part} ${hexOrNone(found[part])}`);
+  const texts = PARTS.filter((part) => !sameBytes(expected[part], found[part])).map(
+    (part) => `${part} ${hexOrNone(found[part])}`,
+  );
   return expected.gateMode === found.gateMode ? texts : [...texts, `gate mode ${found.gateMode}`];
 }
 
@@ -89,8 +94,8 @@ export const deviceChecks: readonly Check<Expected>[] = [
       const allowed = input.reference.components;
       const found = state.components;
       if (allowed === null || found === null) return;
+      if (allowed.some((components) => sameComponents(components, found))) return;
       const gaps = allowed.map((components) => differences(components, found));
-      if (gaps.some((gap) => gap.length === 0)) return;
       const nearest = gaps.toSorted((a, b) => a.length - b.length)[0] ?? [];
       const expected = `one of ${allowed.length} sets of components`;
       findings.add('components', 'contraindicated', 'device', expected, nearest.join(', ') || 'unlisted', 'fleet');

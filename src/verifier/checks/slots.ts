@@ -38,11 +38,11 @@ function ofMeasured(
 /** A check of each slot that holds a release we know: `wrong` returns expected and found, or null. */
 function ofRelease(
   rule: RuleId,
-  wrong: (slot: MeasuredSlot & { release: ReferenceRelease }, context: Expected) => readonly [string, string] | null,
+  wrong: (release: ReferenceRelease, slot: MeasuredSlot, context: Expected) => readonly [string, string] | null,
 ): Check<Expected> {
   return ofMeasured(rule, (measured, findings, context) => {
     const { release, slot } = measured;
-    const texts = release === undefined ? null : wrong({ ...measured, release }, context);
+    const texts = release === undefined ? null : wrong(release, measured, context);
     if (texts === null || release === undefined) return;
     findings.add(rule, 'contraindicated', slot.name, texts[0], texts[1], release.signedBy);
   });
@@ -95,7 +95,7 @@ export const slotChecks: readonly Check<Expected>[] = [
     if (held.release === null || release !== undefined) return;
     findings.add('release-unknown', 'contraindicated', slot.name, 'a known release', toHex(held.release), 'fleet');
   }),
-  ofRelease('release-withdrawn', ({ release }) =>
+  ofRelease('release-withdrawn', (release) =>
     release.withdrawn ? ['a release that is not withdrawn', `${release.version} (${shortHex(release.id)})`] : null,
   ),
   ofMeasured('release-lapsed', ({ slot, release }, findings) => {
@@ -103,19 +103,19 @@ export const slotChecks: readonly Check<Expected>[] = [
       findings.add(rule, 'warning', slot.name, expected, found, 'fleet');
     }
   }),
-  ofRelease('release-role', ({ release, slot }) =>
+  ofRelease('release-role', (release, { slot }) =>
     release.slotRole === slot.role ? null : [`role ${slot.role}`, `role ${release.slotRole}`],
   ),
-  ofRelease('release-model', ({ release, slot }) =>
+  ofRelease('release-model', (release, { slot }) =>
     slot.modelIds.includes(release.modelId) ? null : [`one of ${slot.modelIds.join(', ')}`, release.modelId],
   ),
-  ofRelease('release-hardware', ({ release }, { input }) => {
+  ofRelease('release-hardware', (release, _slot, { input }) => {
     const { hardwareClass } = input.reference.profile;
     return release.hardwareClass.includes(hardwareClass)
       ? null
       : [`made for ${hardwareClass}`, `made for ${release.hardwareClass.join(', ')}`];
   }),
-  ofRelease('model-statement', ({ release, held }) =>
+  ofRelease('model-statement', (release, { held }) =>
     sameBytes(release.statement, held.statement) ? null : [toHex(release.statement), hexOrAbsent(held.statement)],
   ),
   ofMeasured('model-bytes', (measured, findings) => {
