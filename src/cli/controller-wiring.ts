@@ -6,6 +6,7 @@ import type { Bus } from '../bus/bus.ts';
 import { systemClock } from '../clock.ts';
 import { assertFree } from '../controller/control-server.ts';
 import { Controller } from '../controller/controller.ts';
+import { ExportFile } from '../controller/export-file.ts';
 import { lineLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { packageVersion } from './version.ts';
@@ -71,8 +72,12 @@ export async function runController(run: ControllerRun): Promise<void> {
     random: Math.random,
     build: `touchstone ${packageVersion()}`,
   });
+  const { fleetExport: path } = settings.file;
+  await using exported =
+    path === undefined ? null : new ExportFile({ stateDir, path, registry, clock: systemClock, log });
   const onHangUp = (): void => {
     controller.reload();
+    void exported?.look();
   };
   process.on('SIGHUP', onHangUp);
   try {

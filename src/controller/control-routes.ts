@@ -5,6 +5,7 @@ import { fromBase64, toBase64 } from '../bytes/text.ts';
 import { MAX_VALID_FOR_MS } from '../protocol/messages.ts';
 import { allowedEksShape } from './allow-list.ts';
 import type { BundleOffice } from './bundle-office.ts';
+import { fleetExport } from './fleet-export.ts';
 import type { Operator } from './operator.ts';
 import type { RecordOffice } from './record-office.ts';
 import type { DeviceRow } from './registry.ts';
@@ -50,6 +51,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   list: route(nothing, async ({ views }) => ({
     devices: await Promise.all((await views.registry.devices()).map(async (row) => deviceView(row, views))),
   })),
+  export: route(nothing, async ({ views: { registry, settings, now } }) => {
+    const devices = await registry.devices();
+    const document = await fleetExport(settings.stateDir, devices, now());
+    return { document, notApproved: devices.length - document.devices.length };
+  }),
   show: route(one, async (parts, request) => shown(parts, await parts.operator.find(request.device))),
   approve: route(one, async (parts, request) => shown(parts, await parts.operator.approve(request.device))),
   reject: route(decision, async (parts, request) =>

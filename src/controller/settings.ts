@@ -24,6 +24,8 @@ export interface ControllerFile {
   readonly silentAfterSeconds: number;
   /** Where the list of revoked broker certificates is written for the broker, absolute or from the state directory. */
   readonly brokerCrl?: string;
+  /** Where what the fleet runs is kept at hand for builds, absolute or from the state directory; absent: nowhere. */
+  readonly fleetExport?: string;
   /** Whether a vendor's certificate counts only while revocation lists answer for it and for those above it; `where-given` if absent. */
   readonly ekCrls?: 'where-given' | 'demanded';
 }
@@ -34,6 +36,7 @@ const controllerFileShape: Shape<ControllerFile> = v.strictObject({
   maxSkewSeconds: uint(3600),
   silentAfterSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
   brokerCrl: v.exactOptional(text(4096)),
+  fleetExport: v.exactOptional(text(4096)),
   ekCrls: v.exactOptional(v.picklist(['where-given', 'demanded'])),
 });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { issueCertificate, makeAuthority } from '../../src/crypto/certificates.ts';
 import { generateKey } from '../../src/crypto/ecdsa.ts';
-import type { FleetExport } from '../../src/rehearse/fleet-export.ts';
+import type { FleetExport } from '../../src/controller/fleet-export.ts';
 import { enrolledDevice, flipByte } from '../../src/testing.ts';
 import type { EnrolledDevice, TestRelease, UpgradeEnd } from '../../src/testing.ts';
 import type { Ran } from '../../src/testing/stage.ts';
@@ -64,6 +64,40 @@ test('the export says what the device is, and holds no secret', async () => {
   ]);
   expect(text).not.toContain('PRIVATE KEY');
 });
+
+test(
+  'the controller keeps the same document at hand by itself, and one that it cannot write ends nothing',
+  { timeout: SLOW },
+  async () => {
+    const { sandbox } = device;
+    const settings = join(sandbox.controllerState, 'controller.json');
+    const before = await readFile(settings, 'utf8');
+    const kept = join(web, 'kept.json');
+    const restart = async (fleetExport: string | null): Promise<void> => {
+      const changed = { ...(JSON.parse(before) as object), ...(fleetExport === null ? {} : { fleetExport }) };
+      await writeFile(settings, JSON.stringify(changed));
+      await sandbox.controller.end('SIGTERM');
+      await sandbox.startController();
+    };
+    const keptFleet = async (): Promise<object> => {
+      const { exportedAt: _, ...fleet } = JSON.parse(await readFile(kept, 'utf8')) as FleetExport;
+      return fleet;
+    };
+    await restart(kept);
+    const { exportedAt: _, ...byHand } = JSON.parse(await readFile(file, 'utf8')) as FleetExport;
+    await expect.poll(keptFleet, { timeout: 10_000 }).toEqual(byHand);
+
+    await device.touchstone('device', 'label', device.id, 'line 4', '--state', sandbox.controllerState);
+    process.kill(sandbox.controller.pid, 'SIGHUP');
+    await expect.poll(keptFleet, { timeout: 10_000 }).toMatchObject({ devices: [{ label: 'line 4' }] });
+
+    await restart(join(folder, 'nowhere', 'fleet.json'));
+    await sandbox.controller.says(/export .*nowhere.* is not up to date/);
+    await device.attest();
+    await device.touchstone('device', 'label', device.id, '--state', sandbox.controllerState);
+    await restart(null);
+  },
+);
 
 test('over https, the upgrade from what the devices run is played once for them', { timeout: SLOW }, async () => {
   await using server = await served();

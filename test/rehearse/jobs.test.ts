@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFleetExport } from '../../src/rehearse/fleet-export.ts';
-import type { ExportedDevice, FleetExport } from '../../src/rehearse/fleet-export.ts';
+import type { ExportedDevice, FleetExport } from '../../src/controller/fleet-export.ts';
 import { exportBytes } from '../../src/rehearse/fetch-export.ts';
 import { groupsOf } from '../../src/rehearse/jobs.ts';
 import { makeTestFleet, MODEL_ID, TEST_PROFILE } from '../support/fleet.ts';
