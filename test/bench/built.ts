@@ -1,6 +1,7 @@
 // The package as it is shipped, for figures of it: type-stripping at each start is no part of the product.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 
 export const ROOT: string = join(import.meta.dirname, '../..');
@@ -14,9 +15,9 @@ export function builtIn(dir: string): string {
   return dist;
 }
 
-/** A program of the tests that has no types in it, on top of a built package. Answers where it lies. */
+/** A program of the tests, its types taken out, on top of a built package. Answers where it lies. */
 export function builtProgram(dist: string, path: string): string {
-  const script = readFileSync(join(ROOT, path), 'utf8').replaceAll(/\.ts';/g, ".js';");
+  const script = stripTypeScriptTypes(readFileSync(join(ROOT, path), 'utf8')).replaceAll(/\.ts';/g, ".js';");
   const target = join(dist, path.replace(/\.ts$/, '.js'));
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, script);

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import type { DeviceDetail } from '../../src/controller/views.ts';
 import type { Checks } from './checks.ts';
 import { FleetOutside, GUEST_PROFILE, IMAGE_LABEL } from './fleet-outside.ts';
-import { changeOneByte, writeImage } from './image.ts';
+import { changeOneByte, TOUCHSTONE, writeImage } from './image.ts';
 import { bootGuest } from './machine.ts';
 import type { Guest } from './machine.ts';
 import type { MadeTpm } from './maker.ts';
 
-const TOUCHSTONE = 'node /touchstone/src/cli/main.ts';
 const SECURITY = '/sys/kernel/security';
 const PCRS = 'for i in $(seq 0 15); do echo $i $(cat /sys/class/tpm/tpm0/pcr-sha256/$i); done >/run/pcrs';
 const LEARN = [

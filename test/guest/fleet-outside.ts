@@ -6,10 +6,10 @@ import type { DeviceDetail, DeviceView } from '../../src/controller/views.ts';
 import { Stage } from '../../src/testing/stage.ts';
 import type { Actor } from '../../src/testing/actor.ts';
 import type { Ran } from '../../src/testing/stage.ts';
+import { ROOT } from '../bench/built.ts';
 import type { TestBroker } from '../support/broker.ts';
 import { makeTestFleet, TEST_PROFILE } from '../support/fleet.ts';
 import type { TestFleet, TestRelease } from '../support/fleet.ts';
-import { ROOT } from './image.ts';
 import type { MadeTpm } from './maker.ts';
 
 /** Every PCR that firmware, kernel and boot loader extend before the first program runs; 8 stays empty without a boot loader. */

@@ -1,19 +1,32 @@
-// What the guest's first file system holds: a static shell, this machine's libraries, the pinned Node and the project itself.
+// What the guest's first file system holds: a static shell, this machine's libraries, the pinned Node and the product as it is shipped.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { builtIn, builtProgram, ROOT } from '../bench/built.ts';
+import { startOfUnit } from '../bench/unit-start.ts';
 import { CpioWriter } from './cpio.ts';
 
 const run = promisify(execFile);
-export const ROOT: string = join(import.meta.dirname, '..', '..');
 /** What native/setup/guest.sh leaves. */
 const CACHE = join(ROOT, 'node_modules', '.cache', 'guest');
 export const KERNEL: string = join(CACHE, 'vmlinuz');
 
-/** Where the project lies in the guest. */
+/** Where the package lies in the guest. */
 const HOME = '/touchstone';
+
+const { flags, env } = startOfUnit();
+/**
+ * Node as the shipped unit starts it, which has no compiler at run time: under the emulator V8 loses the books of what it compiled now and
+ * then, and ends the process ("Check failed: it->second.Size() > offset").
+ */
+export const NODE: string = [...Object.entries(env).map((pair) => pair.join('=')), 'node', ...flags].join(' ');
+/** The command line. */
+export const TOUCHSTONE: string = `${NODE} ${HOME}/dist/src/cli/main.js`;
+/** Made from test/guest/inside. */
+export const TPM_CALLS: string = `${HOME}/dist/test/guest/inside/tpm-calls.js`;
 
 /** Loaded by name at run time, so that no program lists them. */
 const LOADED_LIBRARIES = ['libtss2-tctildr.so.0', 'libtss2-tcti-device.so.0'];
@@ -66,10 +79,15 @@ async function addTree(
 }
 
 async function addProject(archive: CpioWriter): Promise<void> {
-  await archive.copy(join(ROOT, 'package.json'), join(HOME, 'package.json'));
-  for (const folder of ['src', 'native', 'firmware-profiles', 'test/guest/inside']) {
-    await addTree(archive, join(ROOT, folder), join(HOME, folder), () => true);
+  const built = await mkdtemp(join(tmpdir(), 'guest-built-'));
+  try {
+    const dist = builtIn(built);
+    builtProgram(dist, 'test/guest/inside/tpm-calls.ts');
+    await addTree(archive, dist, join(HOME, 'dist'), (file) => !NEEDLESS.test(file));
+  } finally {
+    await rm(built, { recursive: true, force: true });
   }
+  await archive.copy(join(ROOT, 'package.json'), join(HOME, 'package.json'));
   for (const path of await productionPackages()) {
     await addTree(archive, join(ROOT, path), join(HOME, path), (file) => !NEEDLESS.test(file));
   }

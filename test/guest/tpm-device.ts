@@ -6,7 +6,7 @@ import { readImaList } from '../../src/boot/ima-list.ts';
 import { bootAggregate, replayImaList } from '../../src/boot/ima-replay.ts';
 import { replayFirmwareLog } from '../../src/boot/pcr-replay.ts';
 import type { Checks } from './checks.ts';
-import { writeImage } from './image.ts';
+import { NODE, TPM_CALLS, writeImage } from './image.ts';
 import { bootGuest } from './machine.ts';
 
 interface Outcome {
@@ -30,7 +30,7 @@ export async function testTpmDevice(checks: Checks, dir: string): Promise<void> 
       0,
     );
   });
-  const { code, output } = await guest.run('node /touchstone/test/guest/inside/tpm-calls.ts');
+  const { code, output } = await guest.run(`${NODE} ${TPM_CALLS}`);
   const outcomes = output.split('\n').filter((line) => line.startsWith('{'));
   for (const line of outcomes) {
     const { name, failure, ms } = JSON.parse(line) as Outcome;
@@ -53,7 +53,8 @@ export async function testTpmDevice(checks: Checks, dir: string): Promise<void> 
       assert.ok((replayImaList(records, Buffer.from(pcr, 'hex'))?.explained ?? 0) > 0);
       assert.equal(bootAggregate(records, replayFirmwareLog(readFirmwareLog(log))), 'same');
       const named = new Set(records.map(({ path }) => path));
-      for (const path of ['/init', '/bin/node', '/touchstone/src/tpm/device-tpm.ts']) assert.ok(named.has(path), path);
+      for (const path of ['/init', '/bin/node', '/touchstone/dist/src/tpm/device-tpm.js'])
+        assert.ok(named.has(path), path);
       checks.note(`${records.length} files measured by the kernel`);
     },
   );
