@@ -129,17 +129,34 @@ function measuredSlots({ slots }: LogState, reference: ReferenceValues, releases
   return measured;
 }
 
+/** Values of the quoted boot PCRs: claimed in the order asked for, and bound by the quote. */
+function bootPcrOf({ pcrs }: Challenge, { bootPcrs }: Claims, { profile }: ReferenceValues): Expected['bootPcr'] {
+  const event = pcrs.indexOf(profile.eventPcr);
+  return (pcr) => {
+    const at = pcrs.indexOf(pcr);
+    if (at < 0 || at === event) return undefined;
+    return bootPcrs[event < 0 || at < event ? at : at - 1] ?? ZERO_PCR;
+  };
+}
+
 function toExpected({ input, message, challenge, quote, claims, base, events, replayed }: Explained): Expected {
   const { reference, endorsement } = input;
   const { deviceId } = endorsement.endorsement;
   const releases = new ReleaseLookup(reference);
   const reader = { deviceId, session: claims.session, epoch: quote, reference, releases, before: input.row.log };
   const state = foldLog(base, events, Buffer.from(replayed, 'latin1'), reader);
-  const others = challenge.pcrs.filter((pcr) => pcr !== reference.profile.eventPcr);
-  const bootPcrs = new Map(others.map((pcr, i) => [pcr, claims.bootPcrs[i] ?? ZERO_PCR]));
   const floors = readFloorCertificate(claims.floorCertificate);
   const measured = measuredSlots(state, reference, releases);
-  return { input, sealed: message.challenge, quote, claims, state, floors, measured, bootPcrs };
+  return {
+    input,
+    sealed: message.challenge,
+    quote,
+    claims,
+    state,
+    floors,
+    measured,
+    bootPcr: bootPcrOf(challenge, claims, reference),
+  };
 }
 
 /** The row after accepting. What went back stays remembered, so that the finding stays until somebody looks. */
@@ -156,10 +173,15 @@ function accepted(expected: Expected, known: Known, findings: Findings): Apprais
   const { input, quote, state } = expected;
   const slots = input.reference.profile.slots.map(({ name }) => ({ slot: name, status: findings.of(name) }));
   return {
-    ...refusal(known, findings),
     accepted: true,
+    authentic: known.authentic,
+    status: findings.status,
     assurance: assuranceOf(expected, findings),
     slots,
+    findings: findings.list(),
+    evidenceDigest: sha256(known.evidence),
+    challenge: known.challenge,
+    claims: known.claims,
     next: nextRow(input, quote, { ...state, ...knownFloors(expected, findings) }),
   };
 }

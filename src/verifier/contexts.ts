@@ -63,8 +63,8 @@ export interface Expected {
   readonly floors: CertificateRead;
   /** The profile's slots that the log measured. */
   readonly measured: readonly MeasuredSlot[];
-  /** Boot PCRs as quoted. */
-  readonly bootPcrs: ReadonlyMap<number, Uint8Array>;
+  /** A boot PCR as quoted; undefined when it was not asked for. */
+  readonly bootPcr: (pcr: number) => Uint8Array | undefined;
 }
 
 /** One named judgement. It adds what it finds and changes nothing else. */

@@ -103,9 +103,9 @@ export const deviceChecks: readonly Check<Expected>[] = [
   },
   {
     name: 'boot-pcr',
-    run: ({ bootPcrs, input }, findings) => {
+    run: ({ bootPcr, input }, findings) => {
       for (const [pcr, allowed] of input.reference.bootPcrs) {
-        const value = bootPcrs.get(pcr);
+        const value = bootPcr(pcr);
         if (value !== undefined && isAmong(allowed, value)) continue;
         const found = value === undefined ? 'not quoted' : toHex(value);
         const expected = `PCR ${pcr}: ${[...allowed].slice(0, 4).join(' or ') || 'nothing'}`;
