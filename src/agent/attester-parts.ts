@@ -42,6 +42,8 @@ export interface AttesterParts {
   readonly tpm: Tpm;
   /** How often this TPM records its clock, ms (TpmIdentity). */
   readonly clockUpdateMs: number;
+  /** The TPM's life in which this agent started (tpm-life.ts). */
+  readonly life: Buffer;
   readonly journal: Journal;
   readonly recorder: Pick<EventRecorder, 'append' | 'snapshot'>;
   /** How this start's epoch follows the journal's; `newLog`: the PCRs were zero. */

@@ -46,9 +46,10 @@ export class Attester {
     const owner = { fleetId: toHex(self.fleetId), deviceId: self.deviceId };
     this.#desk = new CommandDesk({ ...owner, session: toHex(self.session) });
     const { slots } = parts.profile.profile;
-    const { clockUpdateMs } = parts;
+    const { clockUpdateMs, life } = parts;
     const now = (): number => parts.now();
-    this.#words = new WordKeeper({ journal, tpm, ...owner, session: self.session, clockUpdateMs, slots, log, now });
+    const { session } = self;
+    this.#words = new WordKeeper({ journal, tpm, ...owner, session, clockUpdateMs, life, slots, log, now });
     this.#trials = new TrialKeeper({
       slots,
       gate: parts.gate,
@@ -207,7 +208,7 @@ export class Attester {
   async answer(held: HeldChallenge): Promise<MadeEvidence> {
     const { recorder, tpm, journal, profile, self } = this.#parts;
     const bootPcrs = this.#bootPcrs;
-    const word = await this.#words.now();
+    const word = await this.#words.beforeQuote();
     const claims = {
       ...self,
       profile: profile.profile.id,

@@ -17,7 +17,10 @@ import { quoteClock } from './quote-clock.ts';
 export const LOG_PART_BYTES: number = 128 * 1024;
 
 /** What a device acts by, as its evidence says. */
-export type Basis = Pick<Claims, 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'escrow'>;
+export type Basis = Pick<
+  Claims,
+  'rootVersion' | 'tpmLife' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'escrow'
+>;
 
 /** What evidence says that neither TPM nor journal knows. */
 export type DeviceClaims = Omit<

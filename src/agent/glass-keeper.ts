@@ -33,6 +33,18 @@ const factShape: Shape<readonly Broken[]> = v.array(
   }),
 );
 
+/** Whatever was broken stays so, and its time is over: the clock that it was counted on is gone. Errors: StoreError. */
+export async function endGlasses(journal: Pick<Journal, 'get' | 'put'>): Promise<void> {
+  const broken = readGlasses(await journal.get('glass'));
+  if (broken.length > 0) await journal.put('glass', encoded(broken.map((one) => ({ ...one, forMs: 0 }))));
+}
+
+function readGlasses(fact: Buffer | null): readonly Broken[] {
+  return fact === null ? [] : parseShape(factShape, JSON.parse(fact.toString()), 'glass');
+}
+
+const encoded = (broken: readonly Broken[]): Buffer => Buffer.from(JSON.stringify(broken));
+
 export type Breaking =
   | { readonly broken: true; readonly forSeconds: number }
   | { readonly broken: false; readonly rule: string; readonly why: string };
@@ -66,15 +78,12 @@ export class GlassKeeper {
   }
 
   async #all(): Promise<readonly Broken[]> {
-    if (this.#broken === null) {
-      const fact = await this.#parts.journal.get('glass');
-      this.#broken = fact === null ? [] : parseShape(factShape, JSON.parse(fact.toString()), 'glass');
-    }
+    this.#broken ??= readGlasses(await this.#parts.journal.get('glass'));
     return this.#broken;
   }
 
   async #keep(broken: readonly Broken[]): Promise<void> {
-    await this.#parts.journal.put('glass', broken.length === 0 ? null : Buffer.from(JSON.stringify(broken)));
+    await this.#parts.journal.put('glass', broken.length === 0 ? null : encoded(broken));
     this.#broken = broken;
   }
 

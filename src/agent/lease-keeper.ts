@@ -1,6 +1,7 @@
 // The lease on a device: which results count, what they grant, and what is left of it.
 import { fromHex, toHex } from '../bytes/text.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
+import { EpochMoved } from '../measure/epoch-moved.ts';
 import type { Journal, SentEvidence } from '../store/journal.ts';
 import type { Tpm } from '../tpm/port.ts';
 import { leaseNow } from './lease.ts';
@@ -13,7 +14,9 @@ export type ResultJudgement =
 
 export interface LeaseKeeperParts {
   readonly journal: Pick<Journal, 'lease' | 'setLease' | 'remember' | 'recall' | 'acknowledge'>;
-  readonly tpm: Pick<Tpm, 'readClock'>;
+  readonly tpm: Pick<Tpm, 'readClock' | 'life'>;
+  /** The TPM's life in which this agent started (tpm-life.ts). */
+  readonly life: Buffer;
   /** How often this TPM records its clock, ms (TpmIdentity). */
   readonly clockUpdateMs: number;
   readonly fleetId: string;
@@ -66,8 +69,18 @@ export class LeaseKeeper {
     return { taken: true, lease: true, sent };
   }
 
-  /** What is left now, by the TPM's own clock. */
+  async #sameLife(): Promise<boolean> {
+    return this.#parts.life.equals(await this.#parts.tpm.life());
+  }
+
+  /** What is left now, by the TPM's own clock. Errors: EpochMoved when the TPM was cleared since the start. */
   async now(): Promise<LeaseNow> {
+    if (!(await this.#sameLife())) throw new EpochMoved('epoch');
+    return this.beforeQuote();
+  }
+
+  /** The same, where a quote follows: the TPM makes none for us once it was cleared, and is not asked about that. */
+  async beforeQuote(): Promise<LeaseNow> {
     const [lease, clock] = await Promise.all([this.#parts.journal.lease(), this.#parts.tpm.readClock()]);
     return leaseNow(lease, clock, this.#parts.clockUpdateMs);
   }

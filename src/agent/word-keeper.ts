@@ -4,6 +4,7 @@ import type { ResultStatement } from '../protocol/messages.ts';
 import type { SentEvidence } from '../store/journal.ts';
 import { GlassKeeper } from './glass-keeper.ts';
 import type { Breaking, GlassKeeperParts } from './glass-keeper.ts';
+import type { LeaseNow } from './lease.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { LeaseKeeperParts, ResultJudgement } from './lease-keeper.ts';
 import type { SlotState, Word } from './slot-policy.ts';
@@ -38,8 +39,17 @@ export class WordKeeper {
     return this.#leases.verdict;
   }
 
+  /** Errors: EpochMoved when the TPM was cleared since the start. */
   async now(): Promise<Word> {
-    const lease = await this.#leases.now();
+    return this.#with(await this.#leases.now());
+  }
+
+  /** The same, where a quote follows (LeaseKeeper). */
+  async beforeQuote(): Promise<Word> {
+    return this.#with(await this.#leases.beforeQuote());
+  }
+
+  async #with(lease: LeaseNow): Promise<Word> {
     return { lease, glasses: await this.#glass.now(lease) };
   }
 

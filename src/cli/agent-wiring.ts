@@ -25,6 +25,7 @@ import { RootKeeper } from '../agent/root-keeper.ts';
 import { openStateDir } from '../agent/state-dir.ts';
 import { StatusSocket } from '../agent/status-socket.ts';
 import { makeTlsKey } from '../agent/tls-key.ts';
+import { settleTpmLife } from '../agent/tpm-life.ts';
 import { TPM_AUTH_FILE } from '../agent/tpm-ownership.ts';
 import { fromHex } from '../bytes/text.ts';
 import { decode } from '../bytes/wire.ts';
@@ -104,6 +105,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     onLate,
   );
   const identity = await tpm.identity();
+  const life = await settleTpmLife(journal, tpm, log);
   const device = deviceId(fleetId, objectName(decode(TpmtPublic, identity.ekPublic)));
 
   const escrow = new EscrowKeeper({
@@ -164,6 +166,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     },
     tpm,
     clockUpdateMs: identity.clockUpdateMs,
+    life,
     journal,
     recorder,
     start,
@@ -190,6 +193,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
     tell: async () => agent.tell(),
     basis: async (challenge) => ({
       rootVersion: root.trust.version,
+      tpmLife: life,
       ...(await floor.claims(challenge)),
       ...(await escrow.claims()),
       ...(await certificates.claims()),

@@ -12,6 +12,7 @@ import type { Log } from '../log.ts';
 import type { ReferenceKeeper } from './reference-keeper.ts';
 import type { DeviceRow, DeviceState, Registry } from './registry.ts';
 import type { Roster } from './roster.ts';
+import { beginTpmHistory, tpmWentBack } from './tpm-history.ts';
 import type { Tokens } from './tokens.ts';
 import type { ReferenceRelease } from '../verifier/types.ts';
 
@@ -85,7 +86,10 @@ export class Operator {
     return only;
   }
 
-  /** Pending or rejected: endorsed. Quarantined: trusted again. Endorsed by a key that was revoked since: endorsed again. */
+  /**
+   * Pending or rejected: endorsed. Quarantined: trusted again. Endorsed by a key that was revoked since: endorsed again. Its TPM was
+   * cleared: accepted as it is now.
+   */
   async approve(name: string): Promise<DeviceRow> {
     const device = await this.find(name);
     const { desk } = this.#parts;
@@ -94,10 +98,22 @@ export class Operator {
       return this.#move(device, ['quarantined'], 'approved', 'no longer set aside');
     }
     if (again) return this.find(device.id);
+    if (device.state === 'approved' && tpmWentBack(device)) return this.#acceptTpm(device);
     if (device.state === 'approved') return refuse(`${device.id} is approved already`);
     if (!(await desk.approve(device.id, 'operator'))) {
       return refuse(`${device.id} cannot be approved: it is ${device.state}, or its request no longer stands`);
     }
+    return this.find(device.id);
+  }
+
+  async #acceptTpm(device: DeviceRow): Promise<DeviceRow> {
+    const { registry, clock } = this.#parts;
+    if (!(await beginTpmHistory(registry, device)))
+      return refuse(`${device.id} sent newer evidence just now: look at it, and approve again`);
+    const rules = device.verdict?.findings.map(({ rule }) => rule).join(', ') ?? '';
+    const text = `its TPM's history begins anew; the verdict before was ${rules}`;
+    await registry.addHistory({ device: device.id, at: clock.now(), kind: 'approved', text });
+    await this.#changed(device.id);
     return this.find(device.id);
   }
 

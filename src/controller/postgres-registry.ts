@@ -1,6 +1,7 @@
 // The registry in PostgreSQL: shared by controllers of many machines; each method is one statement, hence one transaction.
 import { Postgres, storable } from '../store/postgres.ts';
 import { encodeLogState } from '../verifier/log-state-codec.ts';
+import type { RowState } from '../verifier/types.ts';
 import { POSTGRES_MIGRATIONS, REGISTRY_LOCK, REGISTRY_SCHEMA } from './postgres-schema.ts';
 import { supersededBy, toCommand, toDevice, toEnrolment, toStanding } from './registry-rows.ts';
 import type { CommandSqlRow, DeviceSqlRow, EnrolmentSqlRow, StandingSqlRow } from './registry-statements.ts';
@@ -167,6 +168,13 @@ class PostgresRegistry implements Registry {
   async endorseAgain(id: string, before: string, next: string): Promise<boolean> {
     const text = 'UPDATE touchstone.device SET endorsement = $3 WHERE id = $1 AND endorsement = $2 RETURNING id';
     return this.#did(text, [id, before, next]);
+  }
+
+  async putRow(id: string, generation: number, next: RowState): Promise<boolean> {
+    const text = `UPDATE touchstone.device SET generation = $3, clock = $4, max_reset = $5, log = $6
+      WHERE id = $1 AND generation = $2 RETURNING id`;
+    const log = next.log === null ? null : encodeLogState(next.log);
+    return this.#did(text, [id, generation, next.generation, next.clock.toString(), next.maxResetCount, log]);
   }
 
   async setLabel(id: string, label: string | null): Promise<void> {

@@ -1,6 +1,5 @@
 // All SQL of the registry, each statement with a name and prepared once.
 import type { Connection, Database } from '../store/sqlite.ts';
-import type { Credential, TokenRow } from './registry.ts';
 
 export interface DeviceSqlRow {
   readonly id: string;
@@ -71,10 +70,7 @@ export interface Statements {
   readonly enrolAgain: Query<[object], unknown>;
   readonly judgeAnew: Query<[string], unknown>;
   readonly countPending: Query<[], { n: number }>;
-  readonly putCredential: Query<[Buffer, Buffer, Buffer, number], unknown>;
-  readonly pruneCredentials: Query<[number, number], unknown>;
-  readonly credential: Query<[Buffer], Credential>;
-  readonly dropCredential: Query<[Buffer], unknown>;
+  readonly putRow: Query<[object], unknown>;
   readonly setLabel: Query<[string | null, string], unknown>;
   readonly setTrouble: Query<[string, number, string], unknown>;
   readonly evidence: Query<[string], { at: number; bytes: Buffer }>;
@@ -98,9 +94,6 @@ export interface Statements {
   readonly standing: Query<[], StandingSqlRow>;
   readonly beginLife: Query<[{ life: Buffer | null; next: Buffer; from: number }], unknown>;
   readonly noteAll: Query<[number, string], unknown>;
-  readonly addToken: Query<[TokenRow], unknown>;
-  readonly takeToken: Query<[string, number], { name: string }>;
-  readonly voidTokens: Query<[], unknown>;
   readonly addHistory: Query<[string, number, string, string], unknown>;
   readonly history: Query<[string, number], HistorySqlRow>;
   readonly pruneHistory: Query<[string, string, number], unknown>;
@@ -145,12 +138,10 @@ export function prepareStatements(db: Connection): Statements {
        WHERE device = ?`,
     ),
     countPending: db.prepare(`SELECT count(*) AS n FROM device WHERE state = 'pending'`),
-    putCredential: db.prepare('INSERT OR REPLACE INTO credential (request, bytes, secret, at) VALUES (?, ?, ?, ?)'),
-    pruneCredentials: db.prepare(
-      'DELETE FROM credential WHERE at < max(?, coalesce((SELECT at FROM credential ORDER BY at DESC LIMIT 1 OFFSET ?), 0))',
+    putRow: db.prepare(
+      `UPDATE judged SET generation = @next, clock = @clock, max_reset = @maxReset, log = @log
+       WHERE device = @id AND generation = @generation`,
     ),
-    credential: db.prepare('SELECT * FROM credential WHERE request = ?'),
-    dropCredential: db.prepare('DELETE FROM credential WHERE request = ?'),
     setLabel: db.prepare('UPDATE device SET label = ? WHERE id = ?'),
     seen: db.prepare('UPDATE device SET last_seen = ?, online = ? WHERE id = ?'),
     // The compare-and-set that makes each challenge count once, however many controllers there are; and a verdict that was made
@@ -200,11 +191,6 @@ export function prepareStatements(db: Connection): Statements {
     ),
     beginLife: db.prepare('UPDATE life SET name = @next, orders_from = @from WHERE name IS @life'),
     noteAll: db.prepare("INSERT INTO history (device, at, kind, text) SELECT id, ?, 'restored', ? FROM device"),
-    addToken: db.prepare(
-      'INSERT INTO token (digest, name, until) VALUES (@digest, @name, @until) ON CONFLICT DO NOTHING',
-    ),
-    takeToken: db.prepare('DELETE FROM token WHERE digest = ? AND until >= ? RETURNING name'),
-    voidTokens: db.prepare('DELETE FROM token'),
     addHistory: db.prepare('INSERT INTO history (device, at, kind, text) VALUES (?, ?, ?, ?)'),
     history: db.prepare('SELECT device, at, kind, text FROM history WHERE device = ? ORDER BY n DESC LIMIT ?'),
     pruneHistory: db.prepare(

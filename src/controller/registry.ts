@@ -176,6 +176,8 @@ export interface Registry extends AsyncDisposable {
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsed?: Endorsed): Promise<boolean>;
   /** Puts `next` in the place of the endorsement `before`, byte for byte; false when that is not the device's any more. */
   endorseAgain(id: string, before: string, next: string): Promise<boolean>;
+  /** Puts `next`, whose generation is the one after `generation`, in the place of what acceptance left; false when that is another by now. */
+  putRow(id: string, generation: number, next: RowState): Promise<boolean>;
   setLabel(id: string, label: string | null): Promise<void>;
   seen(id: string, at: number, online: boolean): Promise<void>;
   /** All or nothing per acceptance, one transaction for all: true where generation and state still matched. */

@@ -2,8 +2,10 @@
 import { openSqlite, storeError } from '../store/sqlite.ts';
 import type { Connection } from '../store/sqlite.ts';
 import { encodeLogState } from '../verifier/log-state-codec.ts';
+import type { RowState } from '../verifier/types.ts';
 import { REGISTRY_APPLICATION_ID, REGISTRY_MIGRATIONS } from './registry-schema.ts';
 import { CertificateTable } from './sqlite-certificates.ts';
+import { NewcomerTables } from './sqlite-newcomers.ts';
 import { prepareStatements } from './registry-statements.ts';
 import { supersededBy, toCommand, toDevice, toEnrolment, toStanding } from './registry-rows.ts';
 import { REGISTRY_LIMITS } from './registry.ts';
@@ -24,11 +26,17 @@ import type {
   Trouble,
 } from './registry.ts';
 
+function rowCells({ generation, log, clock, maxResetCount }: RowState): object {
+  const state = log === null ? null : encodeLogState(log);
+  return { next: generation, log: state, clock: clock.toString(), maxReset: maxResetCount };
+}
+
 class SqliteRegistry implements Registry {
   readonly #db: Connection;
   readonly #path: string;
   readonly #sql: Statements;
   readonly #certificates: CertificateTable;
+  readonly #newcomers: NewcomerTables;
   readonly #acceptAll: (batch: readonly Acceptance[]) => boolean[];
   readonly #takeSeq: (id: string, session: string, lastSeq: number) => number | null;
 
@@ -37,6 +45,7 @@ class SqliteRegistry implements Registry {
     this.#path = path;
     this.#sql = prepareStatements(db);
     this.#certificates = new CertificateTable(db);
+    this.#newcomers = new NewcomerTables(db);
     const acceptAll = db.transaction((batch: readonly Acceptance[]) => batch.map((one) => this.#accept(one)));
     this.#acceptAll = (batch) => acceptAll.immediate(batch);
     const takeSeq = db.transaction((id: string, session: string, last: number) => this.#nextSeq(id, session, last));
@@ -108,23 +117,30 @@ class SqliteRegistry implements Registry {
     });
   }
 
-  putCredential({ request, bytes, secret, at }: Credential, expired: number): Promise<void> {
+  putCredential(credential: Credential, expired: number): Promise<void> {
     return this.#run(() => {
-      this.#db
-        .transaction(() => {
-          this.#sql.putCredential.run(request, bytes, secret, at);
-          this.#sql.pruneCredentials.run(expired, REGISTRY_LIMITS.credentials - 1);
-        })
-        .immediate();
+      this.#newcomers.putCredential(credential, expired);
     });
   }
 
   credential(request: Buffer): Promise<Credential | null> {
-    return this.#run(() => this.#sql.credential.get(request) ?? null);
+    return this.#run(() => this.#newcomers.credential(request));
   }
 
   dropCredential(request: Buffer): Promise<void> {
-    return this.#run(() => void this.#sql.dropCredential.run(request));
+    return this.#run(() => {
+      this.#newcomers.dropCredential(request);
+    });
+  }
+
+  addToken(token: TokenRow): Promise<void> {
+    return this.#run(() => {
+      this.#newcomers.addToken(token);
+    });
+  }
+
+  takeToken(digest: string, now: number): Promise<string | null> {
+    return this.#run(() => this.#newcomers.takeToken(digest, now));
   }
 
   setState(id: string, from: readonly DeviceState[], to: DeviceState, endorsed?: Endorsed): Promise<boolean> {
@@ -142,6 +158,10 @@ class SqliteRegistry implements Registry {
 
   endorseAgain(id: string, before: string, next: string): Promise<boolean> {
     return this.#run(() => this.#sql.endorseAgain.run({ id, before, next }).changes === 1);
+  }
+
+  putRow(id: string, generation: number, next: RowState): Promise<boolean> {
+    return this.#run(() => this.#sql.putRow.run({ id, generation, ...rowCells(next) }).changes === 1);
   }
 
   setLabel(id: string, label: string | null): Promise<void> {
@@ -162,10 +182,7 @@ class SqliteRegistry implements Registry {
       id: one.id,
       state: one.state,
       generation: one.generation,
-      next: one.next.generation,
-      log: one.next.log === null ? null : encodeLogState(one.next.log),
-      clock: one.next.clock.toString(),
-      maxReset: one.next.maxResetCount,
+      ...rowCells(one.next),
       verdict: JSON.stringify(verdict),
       envelope,
       at: verdict.at,
@@ -257,7 +274,7 @@ class SqliteRegistry implements Registry {
           // Milliseconds since 1970: commands are given more slowly, so this is above all orders of a life before.
           if (this.#sql.beginLife.run({ life, next, from: Math.floor(at) }).changes === 0) return false;
           this.#sql.noteAll.run(at, text);
-          this.#sql.voidTokens.run();
+          this.#newcomers.voidTokens();
           return true;
         })
         .immediate(),
@@ -274,14 +291,6 @@ class SqliteRegistry implements Registry {
 
   revokedCertificates(now: number): Promise<string[]> {
     return this.#run(() => this.#certificates.revoked(now));
-  }
-
-  addToken(token: TokenRow): Promise<void> {
-    return this.#run(() => void this.#sql.addToken.run(token));
-  }
-
-  takeToken(digest: string, now: number): Promise<string | null> {
-    return this.#run(() => this.#sql.takeToken.get(digest, now)?.name ?? null);
   }
 
   addHistory(entry: HistoryEntry): Promise<void> {

@@ -61,6 +61,8 @@ export interface Claims {
   readonly tlsCsr?: Uint8Array;
   /** Version of the root statement that the device acts by; absent in what older agents say. */
   readonly rootVersion?: number;
+  /** 32 bytes that TPM2_Clear changes for good (Tpm port); absent in what older agents say. */
+  readonly tpmLife?: Uint8Array;
   /** Version floors in the TPM of the slots that have one by the profile; null where it is deleted or not yet written. */
   readonly floors?: readonly { readonly slot: string; readonly floor: number | null }[];
   /** The TPM's word on its floors; absent while it has none, and in what older agents say. */
@@ -141,6 +143,7 @@ export const claimsShape: Shape<Claims> = v.object({
   measuredAgo: uint(),
   tlsCsr: v.exactOptional(byteString({ max: 1024 })),
   rootVersion: v.exactOptional(uint()),
+  tpmLife: v.exactOptional(digest),
   floors: v.exactOptional(v.pipe(v.array(v.object({ slot: name, floor: v.nullable(uint()) })), v.maxLength(8))),
   floorGeneration: v.exactOptional(uint()),
   breakGlass: v.exactOptional(

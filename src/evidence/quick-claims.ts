@@ -40,6 +40,7 @@ const K = {
   slots: key('slots'),
   state: key('state'),
   subject: key('subject'),
+  tpmLife: key('tpmLife'),
   trial: key('trial'),
   v: key('v'),
   version: key('version'),
@@ -101,28 +102,37 @@ function quickLast(from: QuickCbor): Pick<Claims, 'floorGeneration' | 'floorCert
 
 export function quickClaims(from: QuickCbor): Claims {
   const fields = from.mapSize();
-  // With a certificate, or a generation in its place, there are floors, and with floors a root version; what is otherwise is read the
-  // long way.
-  if (fields < 16 || fields > 19) from.miss();
-  return {
+  // What asks for a certificate, or is in escrow, is read the long way.
+  if (fields < 16 || fields > 20) from.miss();
+  // Beside the sixteen of every evidence: those that are there, and what is left over is counted at the end.
+  let others = fields - 16;
+  const has = (field: Uint8Array): boolean => {
+    if (others === 0 || !from.isAt(field)) return false;
+    others -= 1;
+    return true;
+  };
+  const claims: Claims = {
     v: from.key(K.v).one(),
     now: from.key(K.now).uint(),
     epoch: quickEpoch(from.key(K.epoch)),
     logTo: from.key(K.logTo).uint(),
     slots: from.key(K.slots).list(32, quickSlot),
-    ...(fields >= 18 ? { floors: from.key(K.floors).list(8, quickFloor) } : {}),
+    ...(has(K.floors) ? { floors: from.key(K.floors).list(8, quickFloor) } : {}),
     fleetId: from.key(K.fleetId).bytes(16),
     lastSeq: from.key(K.lastSeq).uint(),
     logFrom: from.key(K.logFrom).uint(),
     profile: from.key(K.profile).name(),
     reports: from.key(K.reports).list(MAX_REPORTS, quickReport),
     session: from.key(K.session).bytes(16),
+    ...(has(K.tpmLife) ? { tpmLife: from.key(K.tpmLife).bytes(32) } : {}),
     bootPcrs: from.key(K.bootPcrs).list(24, (item) => item.bytes(32)),
     deviceId: from.key(K.deviceId).text(64),
     measuredAgo: from.key(K.measuredAgo).uint(),
-    ...(fields >= 17 ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
+    ...(has(K.rootVersion) ? { rootVersion: from.key(K.rootVersion).uint() } : {}),
     agentVersion: from.key(K.agentVersion).text(64),
     profileDigest: from.key(K.profileDigest).bytes(32),
-    ...(fields === 19 ? quickLast(from) : {}),
+    ...(others === 1 ? quickLast(from) : {}),
   };
+  if (others > 1) from.miss();
+  return claims;
 }

@@ -1,15 +1,21 @@
 // The rules that the content of believed evidence must keep to be trusted.
 export const CONTENT_RULES = {
   // As expected: is what the log tells what the owner signed?
+  'tpm-cleared': {
+    demands: 'The TPM was not cleared (TPM2_Clear) since the device was let in.',
+    now: 'Find out who cleared it: version floors, auth values and sealed secrets are gone, identity and record stay. Then accept it: touchstone device approve DEVICE, and give it its version floors again.',
+    atlas: null,
+    sai: 'hardware',
+  },
   'tpm-cleared-or-replaced': {
     demands: 'The TPM’s reset and restart counters never go back.',
-    now: 'Find out who cleared the TPM or restored an old one; its version floors may be lost. Retire the device and enrol it again.',
+    now: 'Find out who cleared the TPM or restored an old one; its version floors may be lost. Then retire the device, or accept it: touchstone device approve DEVICE.',
     atlas: null,
     sai: 'hardware',
   },
   'clock-rolled-back': {
     demands: 'The TPM’s clock never goes back (after a power cut by at most 2^22 ms, as it must record it that often).',
-    now: 'Treat the TPM as tampered with: take the device out of service and examine it.',
+    now: 'Treat the TPM as tampered with: take the device out of service and examine it. Where it is explained: touchstone device approve DEVICE.',
     atlas: null,
     sai: 'hardware',
   },

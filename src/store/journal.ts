@@ -133,6 +133,7 @@ export type FactKey =
   | 'root-version'
   | 'root-chain'
   | 'ak-name'
+  | 'tpm-life'
   | 'enrol-request'
   | 'endorsement'
   | 'certificate'

@@ -1,5 +1,6 @@
 // The Tpm port on a real TPM: hardware, firmware or swtpm, over any transport.
 import { encode } from '../bytes/wire.ts';
+import { sha256 } from '../crypto/digest.ts';
 import { deriveAttestationKey, AK_HANDLE, type AttestationKey } from './attestation-key.ts';
 import { nvCertify, quote } from './commands/attest.ts';
 import { password } from './commands/authorization.ts';
@@ -11,6 +12,7 @@ import { flushContext, type LoadedObject } from './commands/objects.ts';
 import { pcrExtend, pcrRead } from './commands/pcr.ts';
 import { policySecret } from './commands/policy.ts';
 import { getRandom } from './commands/random.ts';
+import { hash as hashInTpm } from './commands/signing.ts';
 import {
   findEndorsementKey,
   readCertificateChain,
@@ -59,6 +61,9 @@ export interface TpmParts {
 
 /** The longest that the specification allows (Part 2, 10.11.1), for a TPM that does not tell its own. */
 const LONGEST_CLOCK_UPDATE_MS = 1 << 22;
+
+/** What the ticket of a life is for. */
+const LIFE = Buffer.from('touchstone/tpm-life/1', 'latin1');
 
 /** Four characters, padded with NUL or spaces: TPM_PT_MANUFACTURER, Part 2, 6.13. */
 function manufacturerText(value: number): string {
@@ -155,6 +160,14 @@ export class DeviceTpm implements Tpm {
         clockUpdateMs: fixed.get(TPM_PT.CLOCK_UPDATE) ?? LONGEST_CLOCK_UPDATE_MS,
       };
     });
+  }
+
+  /**
+   * By a ticket of the owner hierarchy, an HMAC under its proof (Part 2, 10.7.5), which TPM2_Clear replaces (Part 3, 24.6): it costs one
+   * short command and no authorisation. A TPM whose owner hierarchy is switched off gives an empty one.
+   */
+  life(): Promise<Buffer> {
+    return this.#inOrder(async () => sha256(LIFE, (await hashInTpm(this.queue, LIFE, TPM_RH.OWNER)).ticket.digest));
   }
 
   activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer> {

@@ -61,6 +61,8 @@ export interface Tpm extends AsyncDisposable {
   /** Quotes with the AK; `qualifyingData` is 32 bytes. */
   quote(qualifyingData: Uint8Array, selection: PcrSelection): Promise<Quote>;
   identity(): Promise<TpmIdentity>;
+  /** 32 bytes that stay the same until TPM2_Clear and never come back after it. No secret. */
+  life(): Promise<Buffer>;
   /** TPM2_ActivateCredential with the EK; `credentialBlob` is TPM2B_ID_OBJECT, `secret` TPM2B_ENCRYPTED_SECRET, both with size. */
   activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer>;
 }

@@ -74,6 +74,7 @@ const NEEDED: readonly (keyof typeof TPM_CC)[] = [
   'CreatePrimary',
   'EvictControl',
   'FlushContext',
+  'Hash',
   'HierarchyChangeAuth',
   'LoadExternal',
   'NV_DefineSpace',

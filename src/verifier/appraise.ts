@@ -169,6 +169,12 @@ function nextRow({ row, endorsement }: AppraisalInput, quote: VerifiedQuote, log
   };
 }
 
+/** The first that the device said, until somebody accepts that it is another. */
+function knownLife({ claims, input }: Expected): Pick<LogState, 'tpmLife'> {
+  const tpmLife = input.row.log?.tpmLife ?? claims.tpmLife;
+  return tpmLife === undefined ? {} : { tpmLife };
+}
+
 function accepted(expected: Expected, known: Known, findings: Findings): Appraisal {
   const { input, quote, state } = expected;
   const slots = input.reference.profile.slots.map(({ name }) => ({ slot: name, status: findings.of(name) }));
@@ -182,7 +188,7 @@ function accepted(expected: Expected, known: Known, findings: Findings): Apprais
     evidenceDigest: sha256(known.evidence),
     challenge: known.challenge,
     claims: known.claims,
-    next: nextRow(input, quote, { ...state, ...knownFloors(expected, findings) }),
+    next: nextRow(input, quote, { ...state, ...knownLife(expected), ...knownFloors(expected, findings) }),
   };
 }
 

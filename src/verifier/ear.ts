@@ -40,7 +40,7 @@ const VALUES: Readonly<Record<Status, number>> = { affirming: 2, warning: 32, co
 /** Which rules speak of which claim. A rule that is in none lowers the status alone. */
 const DEVICE_RULES = {
   'instance-identity': ['claims-device'],
-  hardware: ['tier-software', 'tpm-cleared-or-replaced', 'clock-rolled-back'],
+  hardware: ['tier-software', 'tpm-cleared', 'tpm-cleared-or-replaced', 'clock-rolled-back'],
   executables: ['components', 'boot-pcr', 'boot-explained', 'agent-start', 'foreign-extension'],
   configuration: ['profile'],
 } as const satisfies { readonly [claim in TrustClaim]?: readonly RuleId[] };

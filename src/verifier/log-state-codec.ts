@@ -26,6 +26,7 @@ export const logStateShape: Shape<LogState> = v.object({
   session: v.nullable(byteString(16)),
   components: v.nullable(componentsShape),
   startedSession: v.nullable(byteString(16)),
+  tpmLife: v.exactOptional(digest),
   floors: v.exactOptional(v.array(v.object({ slot: text(64), floor: uint() }))),
   floorsCertified: v.exactOptional(v.literal(true)),
   floorGeneration: v.exactOptional(uint()),

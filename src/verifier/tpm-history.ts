@@ -1,6 +1,8 @@
 // How a TPM's counters and clock may move from one accepted quote to the next.
+import type { Claims } from '../evidence/claims.ts';
 import type { Tier } from '../protocol/messages.ts';
 import type { TpmClock } from '../tpm/port.ts';
+import { sameBytes } from './same-bytes.ts';
 import type { RowState } from './types.ts';
 
 /**
@@ -9,6 +11,14 @@ import type { RowState } from './types.ts';
  * all the same: after a reset its clock proves nothing.
  */
 const CLOCK_LOSS_MS = 1n << 22n;
+
+/**
+ * The TPM was cleared since it was let in: by the device's own word, which makes its verdict only worse. Counters and clock then begin
+ * anew, and say nothing.
+ */
+export function wasCleared({ tpmLife }: Pick<Claims, 'tpmLife'>, { log }: RowState): boolean {
+  return tpmLife !== undefined && log?.tpmLife !== undefined && !sameBytes(tpmLife, log.tpmLife);
+}
 
 /** resetCount never goes back; while it stands still, restartCount does not either. Only TPM2_Clear or another TPM do that. */
 export function counterWentBack(quote: TpmClock, row: RowState): boolean {

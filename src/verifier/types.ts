@@ -90,6 +90,8 @@ export interface LogState {
   readonly components: Components | null;
   /** Session of the last agent-start event in this log; null where there is none that is the agent's own. */
   readonly startedSession: Uint8Array | null;
+  /** The life of its TPM in which it was let in, as it said first; of the device, whatever log it came with. */
+  readonly tpmLife?: Uint8Array;
   /** Highest version floor ever seen of each slot that has one. Of the device, whatever log it came with. */
   readonly floors?: readonly { readonly slot: string; readonly floor: number }[];
   /** Its TPM certified them, in the evidence before this one or earlier; absent: they are the device's word. */

@@ -8,6 +8,8 @@ import { slotState } from '../../src/agent/slot-policy.ts';
 import type { SlotFound, SlotStage, SlotState } from '../../src/agent/slot-policy.ts';
 import { glassClaim, WordKeeper } from '../../src/agent/word-keeper.ts';
 import { MAX_REPORTS } from '../../src/evidence/claims.ts';
+import type { LeaseKeeperParts } from '../../src/agent/lease-keeper.ts';
+import { settleTpmLife } from '../../src/agent/tpm-life.ts';
 import { lineLog } from '../../src/log.ts';
 import type { SlotProfile } from '../../src/profile/profile.ts';
 import type { ResultStatement } from '../../src/protocol/messages.ts';
@@ -35,6 +37,7 @@ const running: LeaseNow = { state: 'running', leftMs: 1, status: 'warning' };
 class Device {
   readonly journal = new MemoryJournal();
   clock: TpmClock = { clock: 1_000_000n, resetCount: 5, restartCount: 0, safe: true };
+  life: Buffer = Buffer.alloc(32, 1);
   keeper: GlassKeeper;
   #starts = 0;
   #slots: readonly SlotProfile[];
@@ -44,10 +47,11 @@ class Device {
     this.keeper = this.start();
   }
 
-  get parts(): GlassKeeperParts & { readonly journal: MemoryJournal } {
+  get parts(): GlassKeeperParts & Pick<LeaseKeeperParts, 'tpm' | 'life'> & { readonly journal: MemoryJournal } {
     return {
       journal: this.journal,
-      tpm: { readClock: async () => this.clock },
+      tpm: { readClock: async () => this.clock, life: async () => this.life },
+      life: this.life,
       clockUpdateMs: UPDATE_MS,
       slots: this.#slots,
       session: Buffer.alloc(16, this.#starts),
@@ -76,6 +80,14 @@ class Device {
     const { clock, resetCount } = this.clock;
     this.clock = { ...this.clock, clock: clock - BigInt(back), resetCount: resetCount + 1 };
     return this.start();
+  }
+
+  /** The TPM is cleared, and the agent starts again. */
+  async cleared(): Promise<void> {
+    this.life = Buffer.alloc(32, 2);
+    this.clock = { ...this.clock, clock: 0n, resetCount: 0 };
+    await settleTpmLife(this.journal, this.parts.tpm, this.parts.log);
+    this.start();
   }
 
   async state(lease: LeaseNow = expired, found: SlotFound = 'as-signed', stage?: SlotStage): Promise<SlotState> {
@@ -210,6 +222,15 @@ describe('break-glass', () => {
     expect(glassClaim({ lease: expired, glasses: await device.keeper.now(expired) })).toEqual({
       breakGlass: [{ slot: 'triage', leftMs: 60 * SECOND, reason: REASON }],
     });
+  });
+
+  test('ends with the clock that it was counted on, and stays broken: a cleared TPM brings it back no more', async () => {
+    const device = new Device();
+    await device.break();
+    const before = device.clock;
+    await device.cleared();
+    device.clock = before;
+    expect([await device.use(), await device.break()]).toEqual(['stopped', 'glass-broken']);
   });
 
   test('is whole again by a lease that runs, and by no other', async () => {

@@ -21,10 +21,15 @@ function device() {
   let clock = 1_000_000n;
   let resetCount = 3;
   const journal = new MemoryJournal();
-  const tpm = { readClock: async () => Promise.resolve({ clock, resetCount, restartCount: 0, safe: true }) };
+  const life = Buffer.alloc(32, 9);
+  const tpm = {
+    life: async () => Promise.resolve(life),
+    readClock: async () => Promise.resolve({ clock, resetCount, restartCount: 0, safe: true }),
+  };
   const keeper = new LeaseKeeper({
     journal,
     tpm,
+    life,
     clockUpdateMs: 4096,
     fleetId: FLEET,
     deviceId: DEVICE,

@@ -31,6 +31,22 @@ export function registryLifeContract(name: string, make: () => Promise<() => Pro
     expect((await registry.escrow(ID))?.bytes).toEqual(Buffer.from('anew'));
   });
 
+  test(`${name}: what a device is measured by begins anew where nothing newer was accepted, and nothing judged before counts after`, async () => {
+    await using registry = await (await make())();
+    await enter(registry, ID);
+    await registry.accept([acceptanceOf(ID, 0)]);
+    const row = (await registry.device(ID))?.row;
+    if (row?.log === undefined || row.log === null) throw new Error('it was accepted');
+    const tpmLife = new Uint8Array(32).fill(3);
+    const next = { generation: 2, log: { ...row.log, tpmLife }, clock: 0n, maxResetCount: 0 };
+    expect([await registry.putRow(ID, 0, next), await registry.putRow(ID, 1, next)]).toEqual([false, true]);
+    expect(await registry.accept([acceptanceOf(ID, 1)])).toEqual([false]);
+    const after = await registry.device(ID);
+    expect(after).toMatchObject({ row: { generation: 2, clock: 0n, maxResetCount: 0 }, verdict: { at: 1000 } });
+    expect(Buffer.from(after?.row.log?.tpmLife ?? [])).toEqual(Buffer.from(tpmLife));
+    expect(await registry.putRow(OTHER, 0, next)).toBe(false);
+  });
+
   test(`${name}: certificates are of those who are in, end by themselves, and are taken back with their device, however close`, async () => {
     const open = await make();
     await using registry = await open();

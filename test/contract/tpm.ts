@@ -44,6 +44,12 @@ export function tpmContract(name: string, open: () => Promise<Tpm>): void {
       expect(await pcr(tpm)).toEqual(sha256(before, digest));
     });
 
+    test('says the life that it is in, the same each time', async () => {
+      const life = await tpm.life();
+      expect(life).toHaveLength(32);
+      expect(await tpm.life()).toEqual(life);
+    });
+
     test('refuses a digest that is not of 32 bytes and leaves the PCR as it was', async () => {
       const before = await pcr(tpm);
       await expect(tpm.extendPcr(PCR, randomBytes(20))).rejects.toThrow(RangeError);

@@ -5,9 +5,13 @@ import { makeModelFolder } from '../../src/demo/model-folder.ts';
 import { SLOT, Theatre } from '../../src/demo/theatre.ts';
 import type { ShownDevice } from '../../src/testing/device-words.ts';
 import { Stage } from '../../src/testing/stage.ts';
+import { clear } from '../../src/tpm/commands/hierarchy.ts';
 import { nvReadPublic, nvUndefine } from '../../src/tpm/commands/nv.ts';
 import { openDeviceTpm } from '../../src/tpm/device-tpm.ts';
+import type { DeviceTpm } from '../../src/tpm/device-tpm.ts';
+import type { HierarchyAuths } from '../../src/tpm/hierarchy-auth.ts';
 import { withAuth } from '../../src/tpm/hierarchy-auth.ts';
+import { startSession } from '../../src/tpm/sessions/start.ts';
 import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
 import { ownershipValues } from '../../src/agent/tpm-ownership.ts';
 
@@ -154,14 +158,19 @@ test(
 );
 
 /** What whoever owns the TPM can do while no agent runs. */
-async function deleteFloors(): Promise<void> {
+async function asOwner(work: (device: DeviceTpm, auths: Required<HierarchyAuths>) => Promise<void>): Promise<void> {
   const auths = await ownershipValues(`${theatre.deviceState}/tpm-auth.json`, false);
   if (auths === null) throw new TypeError('the device owns its TPM');
   const path = theatre.tcti.replace('swtpm:path=', '');
   await using device = await openDeviceTpm({ transport: await openSocketTransport({ path }), auths });
-  const index = await nvReadPublic(device.queue, 0x01820a54);
-  await withAuth(device.queue, auths.owner, async (auth) => nvUndefine(device.queue, index, auth));
+  await work(device, auths);
 }
+
+const deleteFloors = async (): Promise<void> =>
+  asOwner(async ({ queue }, { owner }) => {
+    const index = await nvReadPublic(queue, 0x01820a54);
+    await withAuth(queue, owner, async (auth) => nvUndefine(queue, index, auth));
+  });
 
 test(
   'floors that were deleted come back by a token of the recovery key, at what they were, while the agent runs',
@@ -199,5 +208,48 @@ test(
     expect(await floorOnDevice()).toEqual([0, 2]);
     const twice = await theatre.cli('floor', 'give', theatre.deviceId, '--token-file', ours, ...atController());
     expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining('has not asked for version floors')]);
+  },
+);
+
+test(
+  'a device whose TPM was cleared keeps id, label and history: it is contraindicated by name until it is approved, and its floors come back',
+  HARD,
+  async () => {
+    await theatre.must('device', 'label', theatre.deviceId, 'gate 4', ...atController());
+    await theatre.agent.end('SIGKILL');
+    await asOwner(async ({ queue }, { lockout }) => {
+      await using session = await startSession(queue);
+      await clear(queue, session.use({ auth: lockout, authAfter: Buffer.alloc(0) }));
+    });
+    await theatre.cutPower();
+    await theatre.powerOn();
+    await theatre.agent.says(/the TPM of this device was cleared/);
+    await theatre.agent.says(/set the auth values of the TPM's hierarchies: owner, endorsement, lockout/);
+    const cleared = await theatre.until('it is said', ({ verdict }) => hasRule(verdict, 'tpm-cleared'));
+    expect(cleared.verdict?.status).toBe('contraindicated');
+    expect(cleared.verdict?.findings.map(({ rule }) => rule)).toEqual(expect.arrayContaining(['floor-missing']));
+    expect(hasRule(cleared.verdict, 'tpm-cleared-or-replaced')).toBe(false);
+    expect((await floorOnDevice())[0]).toBe(1);
+
+    await theatre.must('device', 'approve', 'gate 4', ...atController());
+    await theatre.until('it is accepted', ({ verdict }) => verdict !== null && !hasRule(verdict, 'tpm-cleared'));
+    const back = await tokenFor(
+      'recover',
+      await request('cleared.json'),
+      '--profile',
+      theatre.profile,
+      '--at',
+      `${SLOT}=2`,
+    );
+    await theatre.must('floor', 'give', theatre.deviceId, '--token-file', back, ...atController());
+    await theatre.until(
+      'the slot is loaded again',
+      ({ slots, verdict }) => slots.every((slot) => slot.release !== null) && !hasRule(verdict, 'floor-missing'),
+    );
+    expect(await floorOnDevice()).toEqual([0, 2]);
+    const { stdout } = await theatre.must('device', 'show', 'gate 4', ...atController());
+    expect(stdout).toContain(theatre.deviceId);
+    expect(stdout).toContain('tpm-cleared');
+    expect(stdout).toContain("its TPM's history begins anew");
   },
 );

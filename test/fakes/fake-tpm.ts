@@ -38,6 +38,7 @@ export class FakeTpm implements Tpm {
   #resetCount = 1;
   #restartCount = 0;
   #safe = true;
+  #life = randomBytes(32);
   #loseNext: 'no' | 'executed' | 'not-executed' | 'late' = 'no';
   #late: (() => void)[] = [];
   /** Run before every command: a test may cut the power here. */
@@ -154,6 +155,10 @@ export class FakeTpm implements Tpm {
     });
   }
 
+  life(): Promise<Buffer> {
+    return this.#run('life', () => this.#life);
+  }
+
   activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer> {
     return this.#run('activateCredential', () => {
       const point = decode(TpmsEccPoint, decode(Tpm2bEncryptedSecret, secret));
@@ -197,6 +202,7 @@ export class FakeTpm implements Tpm {
 
   /** TPM2_Clear followed by the reboot it needs: clock and counters start again, the AK stays. */
   clear(): void {
+    this.#life = randomBytes(32);
     this.#clock = 0n;
     this.#resetCount = 0;
     this.#restartCount = 0;

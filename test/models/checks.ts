@@ -29,6 +29,8 @@ const breaks = (
 
 const ALONE = { bounds: { STRANGERS: 0, EVENTS: 2 } };
 const GLASS = { bounds: { BREAKS: 2, RESTORES: 0 } };
+const CLEARED = { bounds: { CLEARS: 1, CUTS: 1 } };
+const LONG_CLEARED = { bounds: { CLEARS: 1, TMAX: 6 } };
 const TWO = { bounds: { EVENTS: 2 } };
 
 export const MODEL_CHECKS: readonly ModelCheck[] = [
@@ -86,15 +88,28 @@ export const MODEL_CHECKS: readonly ModelCheck[] = [
   breaks('command', 5, 'FRESH_SEQ', 'overtaken in its session, never signed again', { bounds: { NATT: 0 } }),
 
   holds('lease', 1, 'a lease runs at most its time after the quote it answers'),
+  holds('lease', 1, 'and whoever clears the TPM', CLEARED),
   holds('lease', 2, 'no older result brings back a lease that a newer one ended'),
+  holds('lease', 2, 'and whoever clears the TPM', { bounds: { ...CLEARED.bounds, RESTORES: 0 } }),
   holds('lease', 3, 'after a result that ends the lease none is running'),
+  holds('lease', 3, 'and whoever clears the TPM', { bounds: { ...CLEARED.bounds, RESTORES: 0 } }),
   breaks('lease', 1, 'FROM_QUOTE', 'a result that was kept back starts a fresh lease'),
   breaks('lease', 1, 'RESET_COSTS', 'power cuts stretch the lease'),
   breaks('lease', 2, 'SESSION', 'a result for an earlier start counts'),
   breaks('lease', 2, 'ORDER', 'an older result comes after the newer one'),
+  breaks('lease', 1, 'LIFE', 'a cleared TPM counts up to where the lease was given', LONG_CLEARED),
+  breaks(
+    'lease',
+    1,
+    'END_FIRST',
+    'the new life is known and the cut comes before the old lease is ended',
+    LONG_CLEARED,
+  ),
+  breaks('lease', 1, 'WATCH', 'the TPM is cleared under an agent that lives on', LONG_CLEARED),
   breaks('lease', 3, 'GRANTING', 'a result that trusts nothing grants a lease'),
   holds('lease', 4, 'break-glass lasts at most its time', GLASS),
   holds('lease', 5, 'there is no more break-glass than once until a lease ran again', GLASS),
+  holds('lease', 4, 'and whoever clears the TPM', { bounds: { ...GLASS.bounds, ...CLEARED.bounds } }),
   breaks('lease', 4, 'RESET_COSTS', 'power cuts stretch the time of break-glass', GLASS),
   breaks('lease', 5, 'ONCE', 'who breaks the glass again and again goes on for ever', GLASS),
   breaks('lease', 5, 'MENDS_RUNNING', 'old results that were kept back mend the glass, one after the other', GLASS),

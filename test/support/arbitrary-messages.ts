@@ -102,7 +102,15 @@ const report: Arbitrary<Report> = fc.record(
 
 const CLAIMS_ALWAYS: Exclude<
   keyof Claims,
-  'crit' | 'tlsCsr' | 'rootVersion' | 'floors' | 'floorCertificate' | 'floorGeneration' | 'breakGlass' | 'escrow'
+  | 'crit'
+  | 'tlsCsr'
+  | 'rootVersion'
+  | 'tpmLife'
+  | 'floors'
+  | 'floorCertificate'
+  | 'floorGeneration'
+  | 'breakGlass'
+  | 'escrow'
 >[] = [
   'v',
   'fleetId',
@@ -142,6 +150,7 @@ const settledClaims: Arbitrary<Claims> = withCrit(
       now: number,
       measuredAgo: number,
       rootVersion: number,
+      tpmLife: digest,
       floors: fc.array(fc.record({ slot: name, floor: orNull(number) }, plain), { maxLength: 3 }),
       floorGeneration: number,
       floorCertificate: fc.record({ attest: some(60), signature: some(60) }, plain),
@@ -156,7 +165,8 @@ export const arbitraryClaims: Arbitrary<Claims> = fc
   .map(([claims, n, tlsCsr]) => {
     if (n === 0) return { ...claims, tlsCsr };
     const { floors: _floors, floorCertificate: _certificate, floorGeneration: _generation, ...without } = claims;
-    return n < 4 ? claims : without;
+    const { tpmLife: _life, ...older } = without;
+    return n < 4 ? claims : n < 6 ? without : older;
   });
 
 export const arbitraryEvidence: Arbitrary<EvidenceMessage> = withCrit(

@@ -92,6 +92,22 @@ describe('a TPM over time', () => {
     expect(after({ ...inEpoch(4, 1), maxResetCount: 4 })).toEqual(['tpm-cleared-or-replaced']);
   });
 
+  test('may be cleared once it was accepted as it is: counters and clock then say nothing, and what was held against it stays until then', () => {
+    const life = (byte: number): Buffer => Buffer.alloc(32, byte);
+    const { log } = inEpoch(9, 0);
+    if (log === null || log === undefined) throw new TypeError('it was accepted');
+    const row = { ...freshRow, log: { ...log, tpmLife: life(1) }, maxResetCount: 9, clock: 9_000_000n };
+    const cleared = build({ row, claims: withClaims({ tpmLife: life(2) }) });
+    expect(rules(cleared)).toEqual(['tpm-cleared']);
+    const { next } = appraise(cleared);
+    expect(next).toMatchObject({ clock: row.clock, maxResetCount: 9, log: { tpmLife: life(1) } });
+    // What an older agent does not say is not held against it; counters are then judged as ever.
+    expect(rules(build({ row }))).toEqual(['tpm-cleared-or-replaced', 'clock-rolled-back']);
+    const { tpmLife: _before, ...accepted } = row.log;
+    const fresh = build({ row: { ...freshRow, log: accepted }, claims: withClaims({ tpmLife: life(2) }) });
+    expect([rules(fresh), Buffer.from(appraise(fresh).next?.log?.tpmLife ?? [])]).toEqual([[], life(2)]);
+  });
+
   test('may lose the clock since its last save in a power cut, and no more', () => {
     const unsafe: Bend = { attest: (a) => ({ ...a, safe: 0 }) };
     const save = 1n << 22n;

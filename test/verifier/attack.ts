@@ -30,3 +30,10 @@ export const withClaims =
 
 /** The row after the genuine evidence was accepted. */
 export const laterRow = (): RowState => appraise(build()).next ?? freshRow;
+
+/** The row of a device that was let in with its TPM in that life, and was reset since. */
+export function rowInLife(tpmLife: Uint8Array): RowState {
+  const { log } = laterRow();
+  if (log === null) throw new TypeError('it was accepted');
+  return { ...freshRow, log: { ...log, session: null, epoch: { resetCount: 3, restartCount: 0 }, tpmLife } };
+}

@@ -1,7 +1,7 @@
 // Attacks that only the content of believable evidence shows: TPM history, boot, agent, profile, slots.
 import type { LogEvent } from '../../src/cel/events.ts';
 import type { Report } from '../../src/evidence/claims.ts';
-import { laterRow, withReference, withProfile, withRelease, withClaims } from './attack.ts';
+import { laterRow, rowInLife, withReference, withProfile, withRelease, withClaims } from './attack.ts';
 import type { Attack } from './attack.ts';
 import {
   agentStart,
@@ -44,7 +44,16 @@ const secondSlot = {
 
 export const contentAttacks: readonly Attack[] = [
   {
-    attack: 'a cleared TPM',
+    attack: 'a cleared TPM whose counters have caught up',
+    check: 'tpm-cleared',
+    rule: 'tpm-cleared',
+    bend: () => ({
+      row: rowInLife(digestOf('before')),
+      claims: withClaims({ tpmLife: digestOf('after') }),
+    }),
+  },
+  {
+    attack: 'a TPM whose counters went back',
     check: 'tpm-counters',
     rule: 'tpm-cleared-or-replaced',
     bend: () => ({ row: { ...freshRow, maxResetCount: 5 } }),

@@ -3,7 +3,7 @@ import { shortHex, toHex } from '../../bytes/text.ts';
 import type { Components } from '../../cel/events.ts';
 import type { Check, Expected } from '../contexts.ts';
 import { isHexOf, sameBytes } from '../same-bytes.ts';
-import { counterWentBack, clockWentBack } from '../tpm-history.ts';
+import { counterWentBack, clockWentBack, wasCleared } from '../tpm-history.ts';
 
 const PARTS = ['agent', 'node', 'profile', 'trust', 'runtime'] as const;
 
@@ -28,9 +28,17 @@ function isAmong(allowed: ReadonlySet<string>, value: Uint8Array): boolean {
 
 export const deviceChecks: readonly Check<Expected>[] = [
   {
+    name: 'tpm-cleared',
+    run: ({ claims, input }, findings) => {
+      if (!wasCleared(claims, input.row)) return;
+      const expected = `the TPM in life ${hexOrNone(input.row.log?.tpmLife ?? null)}`;
+      findings.add('tpm-cleared', 'contraindicated', 'device', expected, hexOrNone(claims.tpmLife ?? null), 'fleet');
+    },
+  },
+  {
     name: 'tpm-counters',
-    run: ({ quote, input }, findings) => {
-      if (!counterWentBack(quote, input.row)) return;
+    run: ({ quote, claims, input }, findings) => {
+      if (wasCleared(claims, input.row) || !counterWentBack(quote, input.row)) return;
       const { log, maxResetCount } = input.row;
       const expected = `reset count ${maxResetCount} or more, restart count ${log?.epoch.restartCount ?? 0} or more`;
       const found = `reset count ${quote.resetCount}, restart count ${quote.restartCount}`;
@@ -39,8 +47,8 @@ export const deviceChecks: readonly Check<Expected>[] = [
   },
   {
     name: 'tpm-clock',
-    run: ({ quote, input }, findings) => {
-      if (!clockWentBack(quote, input.row, input.endorsement.endorsement.tier)) return;
+    run: ({ quote, claims, input }, findings) => {
+      if (wasCleared(claims, input.row) || !clockWentBack(quote, input.row, input.endorsement.endorsement.tier)) return;
       const expected = `a TPM clock of ${input.row.clock} ms or more`;
       findings.add('clock-rolled-back', 'contraindicated', 'device', expected, `${quote.clock} ms`, 'fleet');
     },
