@@ -10,9 +10,14 @@ const NULL = 0xf6;
 /** Longer text is written by the platform: its call costs more than a few characters. */
 const SHORT_TEXT = 48;
 
-/** Bytewise order of the encoded keys, which begin with their length (4.2.1). */
+const isBefore = (a: string, b: string): boolean => a.length < b.length || (a.length === b.length && a < b);
+
+/** Bytewise order of the encoded keys, which begin with their length (4.2.1). Who writes often makes his objects in this order. */
 function inOrder(keys: string[]): string[] {
-  if (keys.every((key) => ASCII.test(key))) return keys.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  if (keys.every((key) => ASCII.test(key))) {
+    if (keys.every((key, i) => i === 0 || isBefore(keys[i - 1] ?? '', key))) return keys;
+    return keys.sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  }
   const size = (key: string): number => Buffer.byteLength(key);
   return keys.sort((a, b) => size(a) - size(b) || Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

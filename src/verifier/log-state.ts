@@ -30,7 +30,7 @@ function slotState(event: SlotEvent, before: SlotLogState | undefined, reader: L
   const { slots, hardwareClass } = reader.reference.profile;
   const expected = slots.find(({ name }) => name === slot);
   const wasWrong = before?.wasWrong === true || isWrong(event, expected, reader.releases.of(event), hardwareClass);
-  return { slot, release, statement, manifest, configs, differing, more, wasWrong };
+  return { more, slot, configs, release, manifest, wasWrong, differing, statement };
 }
 
 /**
@@ -70,15 +70,16 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     else components = event.components;
     if (event.type === 'agent-start') startedSession = sameBytes(event.session, spent) ? null : event.session;
   }
+  // In the order in which it is written.
   return {
-    epoch: { resetCount: reader.epoch.resetCount, restartCount: reader.epoch.restartCount },
-    seq,
     pcr,
+    seq,
+    epoch: { resetCount: reader.epoch.resetCount, restartCount: reader.epoch.restartCount },
+    slots: [...slots.values()],
     session: reader.session,
     components,
+    bootExplained,
     startedSession,
     foreignExtensions,
-    bootExplained,
-    slots: [...slots.values()],
   };
 }
