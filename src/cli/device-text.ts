@@ -131,7 +131,9 @@ export function deviceText(output: Output, device: DeviceDetail, now: number): s
     const rows = slots.map((slot) => [
       slot.slot,
       painted(output, slot.status),
-      cleanText(slot.version ?? '-'),
+      cleanText(
+        `${slot.version ?? '-'}${slot.plannedChange === null ? '' : ` (planned change ${slot.plannedChange})`}`,
+      ),
       slot.release?.slice(0, 12) ?? '-',
       slot.state,
       floorText(device, slot.slot),

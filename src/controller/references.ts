@@ -73,6 +73,7 @@ function loadReleases(
       manifest: fromHex(passport.manifestDigest),
       signedBy,
       withdrawn: false,
+      ...(passport.pccpChangeId === undefined ? {} : { pccpChangeId: passport.pccpChangeId }),
       ...(asNew.ok ? {} : { lapsed: asNew.findings.flatMap(lapse) }),
     });
   }
@@ -90,13 +91,14 @@ function valuesOf(
 ): ReferenceValues {
   const { profile, digest } = loaded;
   const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
-  const slots = profile.slots.map(({ name, role, modelIds, required, configs, floor, breakGlass }) => ({
+  const slots = profile.slots.map(({ name, role, modelIds, required, configs, floor, breakGlass, plannedChanges }) => ({
     name,
     role,
     modelIds,
     required,
     configs: configsDigest(configs),
     ...(floor === undefined ? {} : { floor }),
+    ...(plannedChanges === undefined ? {} : { plannedChanges }),
     ...(breakGlass === undefined ? {} : { breakGlassSeconds: breakGlass.maxSeconds }),
   }));
   return {

@@ -24,6 +24,11 @@ export interface FindingView extends Finding {
   readonly now: string;
 }
 
+export interface SlotView extends SlotRow {
+  /** The planned change that its release is (FDA, PCCP), as the passport says; null where that names none, or is not known here. */
+  readonly plannedChange: string | null;
+}
+
 export interface DeviceView {
   readonly id: string;
   readonly label: string | null;
@@ -52,7 +57,7 @@ export interface DeviceView {
     readonly status: Status;
     readonly findings: readonly FindingView[];
   } | null;
-  readonly slots: readonly SlotRow[];
+  readonly slots: readonly SlotView[];
   /** Highest version floors that its TPM was ever heard to hold; a slot that is not among them has no floor in hardware. */
   readonly floors: readonly { readonly slot: string; readonly floor: number }[];
   /** Its TPM certified them; false: they are the device's word. */
@@ -93,7 +98,7 @@ export interface ViewParts {
   readonly settings: Settings;
   readonly registry: Registry;
   readonly roster: Pick<Roster, 'get'>;
-  readonly references: Pick<ReferenceKeeper, 'terms' | 'trust'>;
+  readonly references: Pick<ReferenceKeeper, 'terms' | 'trust' | 'references'>;
   readonly now: () => number;
 }
 
@@ -144,7 +149,10 @@ export async function deviceView(device: DeviceRow, parts: ViewParts): Promise<D
             findings: verdict.findings.map(findingView),
           },
     trouble: trouble === null ? null : { ...trouble, findings: trouble.findings.map(findingView) },
-    slots,
+    slots: slots.map((slot) => ({
+      ...slot,
+      plannedChange: references.references.releases.get(slot.release ?? '')?.pccpChangeId ?? null,
+    })),
     floors: device.row.log?.floors ?? [],
     floorsCertified: device.row.log?.floorsCertified === true,
   };

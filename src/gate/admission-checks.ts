@@ -65,6 +65,12 @@ export const ADMISSION_CHECKS: readonly Check<Candidate>[] = [
     if (hardwareClass.includes(profile.hardwareClass)) return null;
     return { expected: `hardware class ${profile.hardwareClass}`, found: `for ${hardwareClass.join(', ')}` };
   }),
+  check('release-planned-change', ({ release, slot }) => {
+    const { pccpChangeId = null } = release.passport;
+    const { plannedChanges } = slot;
+    if (plannedChanges === undefined || (pccpChangeId !== null && plannedChanges.includes(pccpChangeId))) return null;
+    return { expected: `planned change ${plannedChanges.join(' or ')}`, found: pccpChangeId ?? 'none named' };
+  }),
   check('release-agent', ({ release, agentVersion }) => {
     const { minimumAgent } = release.passport;
     const order = compareVersions(agentVersion, minimumAgent);

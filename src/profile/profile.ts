@@ -21,6 +21,8 @@ export interface SlotProfile {
   readonly required: boolean;
   readonly onFailure: 'stop' | 'last-good' | 'degraded';
   readonly onLeaseExpired: 'continue' | 'degraded' | 'stop';
+  /** Ids of the planned changes (FDA, PCCP) that a release here may be, the first model's own id among them; left out: any, or none. */
+  readonly plannedChanges?: readonly string[];
   /** For how long somebody at the device may answer for it while the controller's word does not count; left out: not at all. */
   readonly breakGlass?: { readonly maxSeconds: number };
   /** Which of the eight floors in the TPM is this slot's; left out: none, and the journal is all there is. */
@@ -143,6 +145,7 @@ export const Profile: Shape<Profile> = v.strictObject({
         required: v.boolean(),
         onFailure: v.picklist(['stop', 'last-good', 'degraded']),
         onLeaseExpired: v.picklist(['continue', 'degraded', 'stop']),
+        plannedChanges: v.exactOptional(v.pipe(v.array(text(128)), v.minLength(1), v.maxLength(256))),
         breakGlass: v.exactOptional(v.strictObject({ maxSeconds: v.pipe(uint(7 * 86_400), v.minValue(1)) })),
         floor: v.exactOptional(uint(7)),
         runtimeCommand: v.exactOptional(argv),

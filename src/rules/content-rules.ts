@@ -159,6 +159,12 @@ export const CONTENT_RULES = {
     atlas: 'AML.T0018',
     sai: 'deployment',
   },
+  'release-change': {
+    demands: 'The release in a slot is a change that the profile’s change control plan foresees.',
+    now: 'Find out who put it there, then install a release of a planned change: touchstone upgrade.',
+    atlas: 'AML.T0018',
+    sai: 'deployment',
+  },
   'model-statement': {
     demands: 'The model’s signed statement is the one that the release names.',
     now: 'Stop using the slot, find out who changed it, then install the signed release again: touchstone upgrade.',

@@ -182,6 +182,12 @@ export const RELEASE_RULES = {
     atlas: null,
     sai: 'upgrade',
   },
+  'release-planned-change': {
+    demands: 'The release is a change that the profile’s change control plan foresees.',
+    now: 'If it is one, name it when the release is made (--pccp-change-id); if not, it needs another way to the device than this.',
+    atlas: null,
+    sai: 'upgrade',
+  },
   'release-agent': {
     demands: 'The agent on the device is at least as new as the release needs.',
     now: 'Upgrade touchstone on the device, then install the release again.',

@@ -53,6 +53,7 @@ const profileShape: Shape<Profile> = v.strictObject({
     v.array(
       v.strictObject({
         floor: v.exactOptional(uint(7)),
+        plannedChanges: v.exactOptional(v.pipe(v.array(text(128)), v.maxLength(256))),
         breakGlassSeconds: v.exactOptional(uint()),
         name,
         role: name,
@@ -76,6 +77,7 @@ const releaseShape: Shape<ReferenceRelease> = v.strictObject({
   manifest: digest,
   signedBy: text(256),
   withdrawn: v.boolean(),
+  pccpChangeId: v.exactOptional(text(128)),
   lapsed: v.exactOptional(
     v.array(
       v.strictObject({

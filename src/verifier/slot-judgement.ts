@@ -55,6 +55,11 @@ export function hasWrongConfigs(content: SlotContent, slot: ReferenceSlot): bool
   return !sameBytes(content.configs, slot.configs);
 }
 
+/** The profile's change control plan foresees a release of this change, or there is no such plan. */
+export function isPlanned({ plannedChanges }: ReferenceSlot, changeId: string | null): boolean {
+  return plannedChanges === undefined || (changeId !== null && plannedChanges.includes(changeId));
+}
+
 /**
  * True when this content, of which `release` is the reference release, may not be in this slot. Withdrawal is not among it: it
  * comes later than the content.
@@ -73,6 +78,7 @@ export function isWrong(
     !sameBytes(content.statement, release.statement) ||
     release.slotRole !== slot.role ||
     !slot.modelIds.includes(release.modelId) ||
+    !isPlanned(slot, release.pccpChangeId ?? null) ||
     !release.hardwareClass.includes(hardwareClass)
   );
 }

@@ -25,6 +25,8 @@ export interface ReferenceRelease {
   readonly manifest: Uint8Array;
   readonly signedBy: string;
   readonly withdrawn: boolean;
+  /** The planned change that it is, as its passport says. */
+  readonly pccpChangeId?: string;
   /** Why it would not be let in any more by what the root said since: a revoked key, too few signers. What runs goes on. */
   readonly lapsed?: readonly {
     readonly rule: 'release-signer-revoked' | 'release-threshold';
@@ -47,6 +49,8 @@ export interface ReferenceValues {
     readonly slots: readonly {
       /** Number of its version floor in the TPM; absent: it has none. */
       readonly floor?: number;
+      /** Planned changes that a release in it may be; absent: any, or none. */
+      readonly plannedChanges?: readonly string[];
       /** How long somebody at the device may answer for it; absent: not at all. */
       readonly breakGlassSeconds?: number;
       readonly name: string;

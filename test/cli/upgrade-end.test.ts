@@ -47,7 +47,7 @@ function device({
     floorsCertified: false,
     floorRequest: null,
     escrow: null,
-    slots: [{ slot: 'main', release, version: '2', state: 'active', status }],
+    slots: [{ slot: 'main', release, version: '2', state: 'active', status, plannedChange: null }],
     generation: 1,
     endorsement: null,
     enrolment: null,

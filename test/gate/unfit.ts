@@ -1,7 +1,9 @@
 // Releases that a publisher signed, but not for this slot of this device now, or in words that no device takes.
+import type { Profile } from '../../src/profile/profile.ts';
 import { DAY, handStatement, NOW, signAgain, trustOf } from '../release/publisher.ts';
 import { one, parsed, planned, spoken } from './bad-release.ts';
 import type { BadRelease } from './bad-release.ts';
+import { profile } from './device.ts';
 
 export const ESCAPES: readonly BadRelease[] = [
   '../evil',
@@ -16,6 +18,11 @@ export const ESCAPES: readonly BadRelease[] = [
   ...parsed('release-path'),
   make: spoken(() => handStatement({ resources: [{ name, digest: 'ab'.repeat(32), algorithm: 'sha256' }] })),
 }));
+
+const PLANNED: Profile = {
+  ...profile,
+  slots: profile.slots.map((slot) => ({ ...slot, plannedChanges: ['PCCP-1', 'PCCP-2'] })),
+};
 
 export const UNFIT: readonly BadRelease[] = [
   {
@@ -44,6 +51,20 @@ export const UNFIT: readonly BadRelease[] = [
     name: 'for other hardware',
     ...one('admission', 'release-hardware-class'),
     make: planned({ passport: { hardwareClass: ['edge-arm64', 'server'] } }),
+  },
+  {
+    name: 'that is a change nobody planned',
+    ...one('admission', 'release-planned-change'),
+    make: planned({ passport: { pccpChangeId: 'PCCP-9' } }),
+    device: { profile: PLANNED },
+    running: () => ({ pccpChangeId: 'PCCP-1' }),
+  },
+  {
+    name: 'that names no planned change where one must be',
+    ...one('admission', 'release-planned-change'),
+    make: planned({}),
+    device: { profile: PLANNED },
+    running: () => ({ pccpChangeId: 'PCCP-1' }),
   },
   {
     name: 'for a newer agent',

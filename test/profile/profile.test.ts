@@ -30,6 +30,7 @@ function faultsOf(changes: Readonly<Record<string, unknown>>): ProfileFault[] {
 
 /** What a profile may say of a slot and leave out. */
 const OPTIONAL_OF_SLOT = [
+  'plannedChanges',
   'breakGlass',
   'floor',
   'commitAfterSeconds',
@@ -68,6 +69,7 @@ describe('firmware profiles', () => {
       'configs',
       'onFailure',
       'onLeaseExpired',
+      'plannedChanges',
       'breakGlass',
       'breakGlassGid',
       'required',

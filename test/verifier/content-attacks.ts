@@ -3,6 +3,7 @@ import type { LogEvent } from '../../src/cel/events.ts';
 import type { Report } from '../../src/evidence/claims.ts';
 import { laterRow, rowInLife, withReference, withProfile, withRelease, withClaims } from './attack.ts';
 import type { Attack } from './attack.ts';
+import { promiseAttacks } from './promise-attacks.ts';
 import {
   agentStart,
   boot,
@@ -22,9 +23,6 @@ import {
 
 const withFloor = withProfile({ slots: reference.profile.slots.map((slot) => ({ ...slot, floor: 0 })) });
 const SEVEN = { slot: 'main', floor: 7 };
-
-const withGlass = withProfile({ slots: reference.profile.slots.map((slot) => ({ ...slot, breakGlassSeconds: 60 })) });
-const glass = { slot: 'main', leftMs: 60_000, reason: 'theatre 2' };
 
 const report: Report = {
   session,
@@ -137,18 +135,6 @@ export const contentAttacks: readonly Attack[] = [
     check: 'measured-late',
     rule: 'measured-late',
     bend: () => ({ claims: withClaims({ measuredAgo: 120_001 }) }),
-  },
-  {
-    attack: 'break-glass where the profile allows it, which is no attack and is said all the same',
-    check: 'break-glass',
-    rule: 'break-glass',
-    bend: () => ({ claims: withClaims({ breakGlass: [glass] }), input: withGlass }),
-  },
-  {
-    attack: 'break-glass for longer than the profile allows',
-    check: 'break-glass-profile',
-    rule: 'break-glass-profile',
-    bend: () => ({ claims: withClaims({ breakGlass: [{ ...glass, leftMs: 60_001 }] }), input: withGlass }),
   },
   {
     attack: 'one report name for two reports',
@@ -302,4 +288,5 @@ export const contentAttacks: readonly Attack[] = [
       claims: (c) => ({ ...c, slots: c.slots.map((slot) => ({ ...slot, release: digestOf('newer release') })) }),
     }),
   },
+  ...promiseAttacks,
 ];

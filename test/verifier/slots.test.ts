@@ -63,6 +63,14 @@ describe('a slot', () => {
     ]);
   });
 
+  test('that holds one of the planned changes is as expected', () => {
+    const slots = reference.profile.slots.map((slot) => ({ ...slot, plannedChanges: ['PCCP-1', 'PCCP-2'] }));
+    const planned = withRelease({ pccpChangeId: 'PCCP-2' });
+    expect(rules(build({ input: (input) => withProfile({ slots })(planned(input)) }))).toEqual([]);
+    const other = withRelease({ pccpChangeId: 'PCCP-3' });
+    expect(rules(build({ input: (input) => withProfile({ slots })(other(input)) }))).toEqual(['release-change']);
+  });
+
   test('without configs in profile and log is as expected', () => {
     const slots = reference.profile.slots.map((slot) => ({ ...slot, configs: null }));
     const events: LogEvent[] = [boot, agentStart, { ...slotEvent, configs: null }];

@@ -4,7 +4,7 @@ import type { RuleId } from '../../rules/catalogue.ts';
 import type { Check, Expected } from '../contexts.ts';
 import type { Findings } from '../findings.ts';
 import { sameBytes } from '../same-bytes.ts';
-import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isWrong } from '../slot-judgement.ts';
+import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isPlanned, isWrong } from '../slot-judgement.ts';
 import type { MeasuredSlot } from '../slot-judgement.ts';
 import type { ReferenceRelease, SlotLogState } from '../types.ts';
 
@@ -115,6 +115,11 @@ export const slotChecks: readonly Check<Expected>[] = [
       ? null
       : [`made for ${hardwareClass}`, `made for ${release.hardwareClass.join(', ')}`];
   }),
+  ofRelease('release-change', ({ pccpChangeId = null }, { slot }) =>
+    isPlanned(slot, pccpChangeId)
+      ? null
+      : [`planned change ${slot.plannedChanges?.join(' or ') ?? ''}`, pccpChangeId ?? 'none named'],
+  ),
   ofRelease('model-statement', (release, { held }) =>
     sameBytes(release.statement, held.statement) ? null : [toHex(release.statement), hexOrAbsent(held.statement)],
   ),
