@@ -23,7 +23,8 @@ export interface SqliteOptions {
 }
 
 const PAGE_BYTES = 4096;
-const CORRUPT = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB']);
+/** SHORT_READ: the file ends before one of its pages, as no disk that merely fails makes it. */
+const CORRUPT = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_IOERR_SHORT_READ']);
 
 /** The StoreError for whatever SQLite threw; bugs (TypeError, RangeError) pass unchanged. */
 export function storeError(path: string, cause: unknown): Error {

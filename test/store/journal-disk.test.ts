@@ -100,6 +100,27 @@ describe('the journal on disk', () => {
     }
   });
 
+  test('cut off behind what was written since is refused too, and not taken for a disk that fails', () => {
+    const path = fresh();
+    copyFileSync(good, path);
+    const journal = new SqliteJournal(path);
+    // Longer than a page: its end lies in pages of its own, which nothing but itself leads to.
+    journal.put('endorsement', Buffer.alloc(20_000, 1));
+    journal.close();
+    const again = new SqliteJournal(path);
+    again.put('profile', Buffer.from('x'));
+    const size = statSync(path).size;
+    const seen = { whole: 0, refused: 0, fewer: 0 };
+    for (let length = 0; length < size; length += 1021) {
+      const cut = fresh();
+      for (const part of ['', '-wal']) copyFileSync(`${path}${part}`, `${cut}${part}`);
+      truncateSync(cut, length);
+      seen[verdict(cut)]++;
+    }
+    again.close();
+    expect(seen.refused).toBeGreaterThan(50);
+  });
+
   test('that is damaged is an error, or kept aside and begun anew with a report that says so', async () => {
     const path = fresh();
     for (let time = 1; time <= 5; time++) {
