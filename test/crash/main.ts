@@ -40,6 +40,7 @@ const measure: Measure = {
   from,
   restarts: Math.ceil(WHOLE.restarts / every),
   truncations: Math.ceil(WHOLE.truncations / every),
+  recoveries: Math.ceil(WHOLE.recoveries / every),
 };
 const logs = join(tmpdir(), 'touchstone-crash');
 await mkdir(logs, { recursive: true });

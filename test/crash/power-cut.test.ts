@@ -13,7 +13,7 @@ const PARTS: readonly ScenarioName[] = [
   'the same without any sync, which must be seen',
 ];
 /** Few enough for every run of the tests: a moment in the midst of each trial. */
-const SHORT = { every: 400, from: 300, restarts: 1, truncations: 1 };
+const SHORT = { every: 400, from: 300, restarts: 1, truncations: 1, recoveries: 1 };
 
 test(
   'an upgrade cut anywhere leaves one loadable signed model, a log that explains the PCRs, and every report',

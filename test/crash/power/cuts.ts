@@ -47,13 +47,12 @@ function* cutsAt(step: number, device: Disk, controller: Image, instant: TpmInst
 
 /** Every different cut of the recording; `take` says whether to look at a step at all. */
 export function* cutsOf(
-  { steps, device, controller }: Recording,
-  world: World,
+  { steps, device, controller, instant: first }: Recording,
   tally: Tally,
   take: (step: number) => boolean,
 ): Generator<Cut> {
   const tried = new Set<string>();
-  let instant = world.rest;
+  let instant = first;
   for (const [number, step] of steps.entries()) {
     if ('instant' in step) ({ instant } = step);
     else if (controller.holds(step.op.path)) controller.apply(step.op);
@@ -71,13 +70,8 @@ export function* cutsOf(
   }
 }
 
-/** Starts on what the cut left until the device is at rest. `after`: what is then asked of it. */
-export async function restart(
-  world: World,
-  cut: Cut,
-  tally: Tally,
-  after?: (life: Life) => Promise<Violation[]>,
-): Promise<Violation[]> {
+/** Starts on what the cut left until the device is at rest. */
+export async function restart(world: World, cut: Cut, tally: Tally): Promise<Violation[]> {
   const { wrong } = loadable(world, cut.device);
   const faults: Violation[] = wrong === null ? [] : [`before the start: ${wrong}`];
   writeImage(cut.device, world.deviceState);
@@ -100,10 +94,9 @@ export async function restart(
   if (!rests) faults.push(`not at rest after ${BOOTS} boots: ${ends.join(', ')}`);
   else {
     faults.push(...restFaults(world, await life.show()));
-    if (after !== undefined) faults.push(...(await after(life)));
     if (!(await life.attest())) faults.push('it did not answer at the end');
     await life.stopAgent();
-    faults.push(...(await diskFaults(world)));
+    faults.push(...diskFaults(world));
   }
   return [...new Set(faults)].map((fault) => `${cut.name}: ${fault}`);
 }

@@ -60,6 +60,8 @@ async function liveThrough(life: Life, upgrade: Upgrade, fault: Fault, tally: Ta
   await fault.lift();
   const lifted = Date.now();
   if (!life.agentRuns) start(world.tpm.tcti);
+  // Its rhythm is not waited for.
+  else if (!(await life.attest())) faults.push('it did not answer after the fault');
   if (!(await settled((device) => atRest(device, lifted), LIMIT_MS))) {
     return [...faults, `not at rest after the fault: ${life.agentRuns ? 'it runs' : endWords(life.agentEnd)}`];
   }
@@ -78,7 +80,7 @@ async function liveThrough(life: Life, upgrade: Upgrade, fault: Fault, tally: Ta
   faults.push(...restFaults(world, await life.show()));
   if (!(await life.attest())) faults.push('it did not answer at the end');
   await life.stopAgent();
-  return [...faults, ...(await diskFaults(world))];
+  return [...faults, ...diskFaults(world)];
 }
 
 function named(name: string, faults: readonly Violation[]): Violation[] {

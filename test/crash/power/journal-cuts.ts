@@ -1,7 +1,7 @@
 // A journal that lost its end behind a living TPM: the agent comes back, and the controller never hears that nothing is missing.
-import { copyFileSync, existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { openJournal } from '../../../src/store/open-journal.ts';
+import { SqliteJournal } from '../../../src/store/sqlite-journal.ts';
 import type { Cut, Tally } from './cuts.ts';
 import { Disk, writeImage } from './disk.ts';
 import { loadable, verdictFaults } from './judge.ts';
@@ -12,29 +12,31 @@ import type { World } from './world.ts';
 
 const LIMIT_MS = 60_000;
 
-/** Digests of the records of a journal, in order. */
-async function recordsIn(path: string): Promise<string[]> {
-  await using journal = await openJournal({ path });
-  const head = await journal.head();
-  if (head === null || head.seq === 0) return [];
-  return (await journal.records(1, head.seq)).map((record) => record.toString('hex'));
+/** The records of the journal in this folder, in order; none where it cannot be read. */
+function recordsIn(folder: string): string[] {
+  const path = join(folder, 'journal.sqlite');
+  if (!existsSync(path)) return [];
+  const journal = new SqliteJournal(path);
+  const head = journal.head();
+  const records = head === null || head.seq === 0 ? [] : journal.records(1, head.seq);
+  journal.close();
+  return records.map((record) => record.toString('hex'));
 }
 
-/** What the journal of this disk holds, read from a copy of it. */
-export async function recordsOf(world: World, cut: Cut): Promise<string[]> {
-  writeImage(cut.device, world.deviceState);
-  const copy = world.stage.path('journal-copy.sqlite');
-  for (const part of ['', '-wal']) {
-    const from = join(world.deviceState, `journal.sqlite${part}`);
-    if (existsSync(from)) copyFileSync(from, `${copy}${part}`);
-  }
+/** What the journal of this disk holds, read from a copy of it: whoever opens it changes it. */
+function recordsOf(world: World, cut: Cut): string[] {
+  const copy = world.stage.path('copy');
+  writeImage(cut.device, copy);
   return recordsIn(copy);
 }
 
 /** Cuts the journal of the disk at a place chosen by `seed`. Answers where. */
 function truncate(world: World, seed: number): string {
   const random = seeded(seed);
-  const parts = ['journal.sqlite', 'journal.sqlite-wal'].filter((name) => existsSync(join(world.deviceState, name)));
+  const parts = ['journal.sqlite', 'journal.sqlite-wal'].filter((name) => {
+    const path = join(world.deviceState, name);
+    return existsSync(path) && statSync(path).size > 0;
+  });
   const part = parts[Math.floor(random() * parts.length)] ?? '';
   const path = join(world.deviceState, part);
   const at = Math.floor(random() * statSync(path).size);
@@ -44,22 +46,18 @@ function truncate(world: World, seed: number): string {
 
 /** What the started-over journal says of it, and what the controller was told already. */
 async function saidLost(world: World, life: Life): Promise<boolean> {
-  await using journal = await openJournal({ path: join(world.deviceState, 'journal.sqlite') });
-  const kept = (await journal.reports()).some(({ rule }) => rule === 'journal-started-over');
+  const journal = new SqliteJournal(join(world.deviceState, 'journal.sqlite'));
+  const kept = journal.reports().some(({ rule }) => rule === 'journal-started-over');
+  journal.close();
   return kept || (await life.show()).history.some(({ text }) => text.includes('journal'));
 }
 
-/** The agent starts on the disk of `cut`, whose journal, with `records`, is cut off at a place chosen by `seed`. */
-export async function truncatedJournal(
-  world: World,
-  cut: Cut,
-  records: readonly string[],
-  seed: number,
-  tally: Tally,
-): Promise<Violation[]> {
+/** The agent starts on the disk of `cut`, whose journal is cut off at a place chosen by `seed`. */
+export async function truncatedJournal(world: World, cut: Cut, seed: number, tally: Tally): Promise<Violation[]> {
+  const records = recordsOf(world, cut);
   writeImage(cut.device, world.deviceState);
   writeImage(cut.controller, world.controllerState);
-  const name = truncate(world, seed);
+  const name = `${cut.name}, ${truncate(world, seed)}`;
   const faults: Violation[] = [];
   await using life = await Life.begin(world, cut.instant, 'kept');
   const began = Date.now();
@@ -79,7 +77,7 @@ export async function truncatedJournal(
   if (wrong !== null) faults.push(wrong);
   const startedOver = readdirSync(world.deviceState).some((file) => file.includes('.corrupt-1'));
   if (startedOver && !(await saidLost(world, life))) faults.push('it started over and does not say so');
-  const now = await recordsIn(join(world.deviceState, 'journal.sqlite'));
+  const now = recordsIn(world.deviceState);
   const whole = records.every((record, at) => now[at] === record);
   const judged = ((await life.show()).verdict?.at ?? 0) >= began;
   if (!whole && judged && !unusual) faults.push('records are missing and no verdict says so');

@@ -1,7 +1,17 @@
 // The operation log: builds the library that writes it, sets it to work in this process, and reads what it wrote.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -110,6 +120,11 @@ export class OpLog {
     this.#int32(FIELD.watch, 1);
   }
 
+  /** What was written down before is forgotten. Only while nothing is watched. */
+  begin(): void {
+    if (existsSync(this.#log)) truncateSync(this.#log);
+  }
+
   close(): void {
     closeSync(this.#control);
   }
@@ -137,7 +152,7 @@ export class OpLog {
     return Number(bytes.readBigUInt64LE());
   }
 
-  /** Everything written down since the process started. */
+  /** Everything written down since `begin`. */
   read(): Op[] {
     const log = existsSync(this.#log) ? readFileSync(this.#log) : Buffer.alloc(0);
     const ops: Op[] = [];

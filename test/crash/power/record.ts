@@ -1,6 +1,8 @@
-// One whole upgrade, written down: every change to the device's and the controller's disk and every TPM command, in the order they happened.
+// A whole upgrade, or the start after a cut, written down: every change to the device's and the controller's disk and every TPM command, in the order they happened.
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { Disk, EMPTY_DIFFERENCE, imageDifference } from './disk.ts';
+import type { Cut } from './cuts.ts';
+import { Disk, EMPTY_DIFFERENCE, imageDifference, writeImage } from './disk.ts';
+import { atRest } from './judge.ts';
 import { Life } from './life.ts';
 import type { Op, OpLog } from './op-log.ts';
 import { EVERYTHING } from './survivals.ts';
@@ -23,16 +25,15 @@ export type Step = { readonly op: Op } | { readonly instant: TpmInstant };
 
 export interface Recording {
   readonly steps: readonly Step[];
-  /** Number of the first step after the command was given. */
-  readonly commanded: number;
-  /** Disks as they were before the first step. */
+  /** Disks, and what the TPM held, before the first step. */
   readonly device: Disk;
   readonly controller: Disk;
+  readonly instant: TpmInstant;
 }
 
 const LIMIT_MS = 60_000;
 
-/** Marks in the log: its place among the operations is what they say. */
+/** Marks in the log: their place among the operations says when the TPM carried a command out. */
 class Marks {
   readonly #file: number;
   readonly path: string;
@@ -42,8 +43,8 @@ class Marks {
     this.#file = openSync(path, 'w');
   }
 
-  put(mark: 'tpm' | 'command'): void {
-    writeSync(this.#file, mark);
+  put(): void {
+    writeSync(this.#file, '.');
   }
 
   close(): void {
@@ -51,36 +52,26 @@ class Marks {
   }
 }
 
-async function perform(world: World, upgrade: Upgrade, marks: Marks, instants: TpmInstant[]): Promise<void> {
-  await using life = await Life.begin(world, world.rest, 'cut');
-  await using tap = await TpmTap.open(world.tpm, world.stage.path('tap'));
+/** Keeps what the TPM held after each command, and marks it in the log. */
+async function tapped(world: World, marks: Marks, instants: TpmInstant[]): Promise<TpmTap> {
+  const tap = await TpmTap.open(world.tpm, world.stage.path('tap'));
   tap.hook = {
     before: () => undefined,
     after: async (_, instant) => {
       instants.push(await instant());
-      marks.put('tpm');
+      marks.put();
     },
   };
-  const began = Date.now();
-  life.startAgent(tap.tcti);
-  const attested = await life.until(({ verdict }) => (verdict?.at ?? 0) >= began, LIMIT_MS);
-  if (!attested) throw new TypeError('the recorded device was never attested', { cause: life.agentEnd });
-  const { ids } = world;
-  marks.put('command');
-  await life.command(ids[upgrade.release], upgrade.source);
-  const ended = await life.until(({ slots, commands }) => {
-    const [slot] = slots;
-    const heard = commands.every(({ outcome }) => outcome !== null);
-    return heard && slot?.state === 'active' && slot.release === ids[upgrade.ends];
-  }, LIMIT_MS);
-  if (!ended) throw new TypeError('the recorded upgrade did not end', { cause: life.agentEnd });
-  await life.attest();
-  await life.stopAgent();
+  return tap;
 }
 
-/** Errors: TypeError when the upgrade did not end as it should, or when something changed a disk past the log. */
-export async function record(world: World, log: OpLog, upgrade: Upgrade): Promise<Recording> {
-  putBackDisks(world);
+/** Writes down what `perform` does to the disks as they lie there, and to the TPM. Errors: TypeError when something changed a disk past the log. */
+async function writtenDown(
+  world: World,
+  log: OpLog,
+  instant: TpmInstant,
+  perform: (marks: Marks, instants: TpmInstant[]) => Promise<void>,
+): Promise<Recording> {
   const marks = new Marks(world.stage.path('marks'));
   const [device, controller, whole] = [
     new Disk(world.deviceState),
@@ -88,26 +79,64 @@ export async function record(world: World, log: OpLog, upgrade: Upgrade): Promis
     new Disk(world.deviceState),
   ];
   const instants: TpmInstant[] = [];
-  const before = log.read().length;
+  log.begin();
   log.watch(world.stage.dir);
   try {
-    await perform(world, upgrade, marks, instants);
+    await perform(marks, instants);
   } finally {
     log.stop();
     marks.close();
   }
   const steps: Step[] = [];
-  let commanded = 0;
   let next = 0;
-  for (const op of log.read().slice(before)) {
+  for (const op of log.read()) {
     if (op.path === marks.path) {
-      if (op.bytes.toString() === 'command') commanded = steps.length;
-      const instant = op.bytes.toString() === 'tpm' ? instants[next++] : undefined;
-      if (instant !== undefined) steps.push({ instant });
+      const held = op.kind === 'write' ? instants[next++] : undefined;
+      if (held !== undefined) steps.push({ instant: held });
     } else if (device.holds(op.path) || controller.holds(op.path)) steps.push({ op });
   }
   for (const step of steps) if ('op' in step && whole.holds(step.op.path)) whole.apply(step.op);
   const difference = imageDifference(whole.image(EVERYTHING), new Disk(world.deviceState).image(EVERYTHING));
   if (difference !== EMPTY_DIFFERENCE) throw new TypeError(`the log does not explain the disk: ${difference}`);
-  return { steps, commanded, device, controller };
+  return { steps, device, controller, instant };
+}
+
+/** Errors: TypeError when the upgrade did not end as it should, or when something changed a disk past the log. */
+export async function record(world: World, log: OpLog, upgrade: Upgrade): Promise<Recording> {
+  putBackDisks(world);
+  return writtenDown(world, log, world.rest, async (marks, instants) => {
+    await using life = await Life.begin(world, world.rest, 'cut');
+    await using tap = await tapped(world, marks, instants);
+    const began = Date.now();
+    life.startAgent(tap.tcti);
+    const attested = await life.until(({ verdict }) => (verdict?.at ?? 0) >= began, LIMIT_MS);
+    if (!attested) throw new TypeError('the recorded device was never attested', { cause: life.agentEnd });
+    const { ids } = world;
+    await life.command(ids[upgrade.release], upgrade.source);
+    const ended = await life.until(({ slots, commands }) => {
+      const [slot] = slots;
+      const heard = commands.every(({ outcome }) => outcome !== null);
+      return heard && slot?.state === 'active' && slot.release === ids[upgrade.ends];
+    }, LIMIT_MS);
+    if (!ended) throw new TypeError('the recorded upgrade did not end', { cause: life.agentEnd });
+    await life.attest();
+    await life.stopAgent();
+  });
+}
+
+/** The start after a cut, until the device is at rest. Errors: as `record`. */
+export async function recordRecovery(world: World, log: OpLog, cut: Cut): Promise<Recording> {
+  writeImage(cut.device, world.deviceState);
+  writeImage(cut.controller, world.controllerState);
+  // Counted from here; a TPM whose power was cut holds nothing in its memory.
+  const instant = { ...cut.instant, changes: 0, ...(cut.power === 'cut' ? { volatile: null } : {}) };
+  return writtenDown(world, log, instant, async (marks, instants) => {
+    await using life = await Life.begin(world, cut.instant, cut.power);
+    await using tap = await tapped(world, marks, instants);
+    const began = Date.now();
+    life.startAgent(tap.tcti);
+    if (!(await life.until((device) => atRest(device, began), LIMIT_MS)))
+      throw new TypeError(`the recorded recovery did not end: ${cut.name}`, { cause: life.agentEnd });
+    await life.stopAgent();
+  });
 }

@@ -80,5 +80,5 @@ export async function uncleanRestarts(
   faults.push(...verdictFaults(await life.show(), last), ...restFaults(world, await life.show()));
   if (!(await life.attest())) faults.push('it did not answer at the end');
   await life.stopAgent();
-  return [...new Set([...faults, ...(await diskFaults(world))])];
+  return [...new Set([...faults, ...diskFaults(world)])];
 }

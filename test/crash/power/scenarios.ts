@@ -1,14 +1,14 @@
 // What the proof tries, part by part; each part on a world of its own kind, in a process of its own.
-import { cutsOf, restart } from './cuts.ts';
+import { cutsOf, emptyTally, restart } from './cuts.ts';
 import type { Cut, Tally } from './cuts.ts';
 import { canEndIn, failAt, killTpmAt } from './errors.ts';
-import { recordsOf, truncatedJournal } from './journal-cuts.ts';
+import { truncatedJournal } from './journal-cuts.ts';
 import { judgeUnsynced } from './planted.ts';
 import type { ErrnoName, Op, OpLog } from './op-log.ts';
-import { record } from './record.ts';
+import { record, recordRecovery } from './record.ts';
 import type { Recording, Upgrade } from './record.ts';
 import { uncleanRestarts } from './restarts.ts';
-import { EVERYTHING } from './survivals.ts';
+import { seeded } from './survivals.ts';
 import type { World } from './world.ts';
 
 /** How much of it: step `from` and then one of `every`, and so many repetitions of what is random. */
@@ -17,9 +17,11 @@ export interface Measure {
   readonly from: number;
   readonly restarts: number;
   readonly truncations: number;
+  /** Starts after a cut that are cut in their turn, of each upgrade. */
+  readonly recoveries: number;
 }
 
-export const WHOLE: Measure = { every: 1, from: 0, restarts: 50, truncations: 100 };
+export const WHOLE: Measure = { every: 1, from: 0, restarts: 50, truncations: 100, recoveries: 16 };
 
 export interface Lane {
   readonly world: World;
@@ -37,11 +39,31 @@ export interface Lane {
 const passes = (web: string): Upgrade => ({ release: 'two', ends: 'two', source: web });
 const FAILS: Upgrade = { release: 'ill', ends: 'one', source: null };
 
-async function cutEverywhere(lane: Lane, recording: Recording): Promise<void> {
+async function cutEverywhere(lane: Lane, recording: Recording, before = ''): Promise<void> {
   const { world, tally, measure } = lane;
-  for (const cut of cutsOf(recording, world, tally, (step) => step % measure.every === measure.from)) {
-    tally.violations.push(...(await restart(world, cut, tally)));
+  for (const cut of cutsOf(recording, tally, (step) => step % measure.every === measure.from)) {
+    const faults = await restart(world, cut, tally);
+    tally.violations.push(...faults.map((fault) => `${before}${fault}`));
     lane.progress();
+  }
+}
+
+/** So many cuts of the recording, spread over its steps, each in another way. */
+function sampleOf(recording: Recording, count: number): Cut[] {
+  const stride = Math.max(1, Math.floor(recording.steps.length / count));
+  const ways = new Map<number, Cut[]>();
+  for (const cut of cutsOf(recording, emptyTally(), (step) => step % stride === stride - 1)) {
+    const step = Number.parseInt(cut.name, 10);
+    ways.set(step, [...(ways.get(step) ?? []), cut]);
+  }
+  return [...ways.values()].flatMap((cuts, number) => cuts[number % cuts.length] ?? []);
+}
+
+/** Cuts the start after a cut: whatever it had done by then, the next one comes to rest. */
+async function cutRecoveries(lane: Lane, upgrade: Upgrade): Promise<void> {
+  const { world, log, measure } = lane;
+  for (const cut of sampleOf(await record(world, log, upgrade), measure.recoveries)) {
+    await cutEverywhere(lane, await recordRecovery(world, log, cut), `after ${cut.name}, `);
   }
 }
 
@@ -63,15 +85,12 @@ async function failEverywhere(lane: Lane, error: ErrnoName): Promise<void> {
   tally.operations += operations.length;
 }
 
-/** The end of a recording, the device killed. */
-function endOf({ steps, device, controller }: Recording, world: World): Cut {
-  let instant = world.rest;
-  for (const step of steps) {
-    if ('instant' in step) ({ instant } = step);
-    else (device.holds(step.op.path) ? device : controller).apply(step.op);
-  }
-  const images = { device: device.image(EVERYTHING), controller: controller.image(EVERYTHING) };
-  return { name: 'the end', ...images, instant, power: 'kept' };
+/** Moments all over the recording, at most so many, the device killed there. */
+function killsOf(recording: Recording, count: number): Cut[] {
+  const random = seeded(1);
+  const chosen = new Set(Array.from({ length: count }, () => Math.floor(random() * recording.steps.length)));
+  const cuts = [...cutsOf(recording, emptyTally(), (step) => chosen.has(step))];
+  return cuts.filter(({ power }) => power === 'kept');
 }
 
 type Scenario = (lane: Lane) => Promise<void>;
@@ -79,6 +98,8 @@ type Scenario = (lane: Lane) => Promise<void>;
 export const SCENARIO_NAMES = [
   'an upgrade over the web that commits',
   'an upgrade from a folder that is rolled back',
+  'starts after a cut of it, cut again',
+  'starts after a cut of one that is rolled back, cut again',
   'a full disk',
   'a disk that becomes read-only',
   'a disk that fails',
@@ -97,6 +118,8 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   'an upgrade from a folder that is rolled back': async (lane) => {
     await cutEverywhere(lane, await record(lane.world, lane.log, FAILS));
   },
+  'starts after a cut of it, cut again': async (lane) => cutRecoveries(lane, passes(lane.web)),
+  'starts after a cut of one that is rolled back, cut again': async (lane) => cutRecoveries(lane, FAILS),
   'a full disk': async (lane) => failEverywhere(lane, 'ENOSPC'),
   'a disk that becomes read-only': async (lane) => failEverywhere(lane, 'EROFS'),
   'a disk that fails': async (lane) => failEverywhere(lane, 'EIO'),
@@ -113,11 +136,12 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   },
   'a journal cut off behind a living TPM': async (lane) => {
     const { world, tally, measure, log, web } = lane;
-    const end = endOf(await record(world, log, passes(web)), world);
-    const records = await recordsOf(world, end);
+    const cuts = killsOf(await record(world, log, passes(web)), measure.truncations);
     for (let seed = 1; seed <= measure.truncations; seed++) {
+      const cut = cuts[seed % cuts.length];
+      if (cut === undefined) throw new TypeError('nothing was recorded');
       tally.points += 1;
-      tally.violations.push(...(await truncatedJournal(world, end, records, seed, tally)));
+      tally.violations.push(...(await truncatedJournal(world, cut, seed, tally)));
       lane.progress();
     }
   },
