@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   TRANSFER_REFUSED:
     'the server may not be asked, or does not give what the release needs; the message says which file and why',
   DISK_FULL: 'there is not enough free space; the message says how much is needed and where',
+  DISK_FAILED: 'the disk could not be written or read; look at it and at how it is mounted',
   MEASURE_FAILED: 'a file could not be measured; the message names it',
   USAGE: 'the command was called with arguments it cannot use; see --help',
   AGENT_UNAVAILABLE: 'no agent runs on this state directory, or it is another user’s; start it with: touchstone agent',

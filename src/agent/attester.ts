@@ -127,6 +127,7 @@ export class Attester {
       keeper: this.#keeper,
       floors: this.#parts.floors,
       machine: async () => this.#parts.machine(),
+      log,
     });
     for (const { name } of profile.profile.slots) {
       const { state } = (await this.#parts.gate.standing(name)).row;

@@ -1,7 +1,7 @@
 // The health check of a release on trial: its golden cases in the device's own runtime, then the operator's command.
 import { join } from 'node:path';
 import { WireError } from '../errors.ts';
-import type { Reason } from '../gate/trial-end.ts';
+import type { Reason } from '../gate/settle.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import { MODEL_FOLDER, readBounded } from '../release/release-folder.ts';
 import type { SignedRelease } from '../release/open.ts';

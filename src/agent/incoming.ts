@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { ConfigError } from '../errors.ts';
 import { removeTree } from '../files/durable.ts';
+import { diskError } from '../files/space.ts';
 import { incomingFolder, placesOf } from '../gate/places.ts';
 import type { SignedFiles } from '../gate/judge.ts';
 import type { TransferProfile } from '../profile/transfer.ts';
@@ -68,7 +69,10 @@ export class Incoming implements Arrivals, AsyncDisposable {
 
   async bring(body: Install, signal: AbortSignal, arrived: (outcome: Outcome | null) => Promise<void>): Promise<void> {
     await this.#inTurn(body.release, signal, async (both) => {
-      await arrived(await this.#fetch(body, both));
+      const fetched = this.#fetch(body, both).catch((error: unknown) => {
+        throw diskError(placesOf(this.#parts.stateDir).incoming, error);
+      });
+      await arrived(await fetched);
     });
   }
 

@@ -10,11 +10,10 @@ import { noHook } from '../gate/places.ts';
 import type { StepHook } from '../gate/places.ts';
 import { recover } from '../gate/recover.ts';
 import { settle } from '../gate/settle.ts';
-import type { Settled } from '../gate/settle.ts';
+import type { Reason, Settled } from '../gate/settle.ts';
 import { openStored } from '../gate/stored.ts';
 import { sweepReleases } from '../gate/sweep.ts';
 import { commit, raiseAndClose, rollBack } from '../gate/trial-end.ts';
-import type { Reason } from '../gate/trial-end.ts';
 import { isOpen } from '../gate/trial.ts';
 import type { CommandBody } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
@@ -133,9 +132,9 @@ export class StateGate {
     if (!result.admitted) return refusal(result);
     this.#keep(result.settled);
     const { id, passport } = result.release;
-    if (!isOpen(result.settled.row) && result.settled.row.active !== id) {
-      const detail = `release ${shortId(id)} is below the version floor ${result.settled.needs}`;
-      return { kind: 'refused', rule: 'release-below-floor', detail };
+    const { back } = result.settled;
+    if (back !== undefined) {
+      return { kind: 'refused', rule: back.rule, detail: `release ${shortId(id)} was rolled back: ${back.detail}` };
     }
     const before = result.before === null ? '' : `, after release ${shortId(result.before)}`;
     const onTrial = isOpen(result.settled.row) ? ', on trial' : '';

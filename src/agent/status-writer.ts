@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { toHex } from '../bytes/text.ts';
 import { writeFileDurably } from '../files/durable.ts';
 import { NO_GLASS } from './glass.ts';
+import { ReleaseError } from '../errors.ts';
+import { diskError } from '../files/space.ts';
+import type { Log } from '../log.ts';
 import type { LeaseNow } from './lease.ts';
 import type { MachineNow } from './machine.ts';
 import type { SlotKeeper } from './slot-keeper.ts';
@@ -16,10 +19,11 @@ export interface StatusWriterParts {
   readonly agent: string;
   /** ms after which a status that was not written again is not believed: two full passes and some. */
   readonly validMs: number;
-  readonly keeper: SlotKeeper;
+  readonly keeper: Pick<SlotKeeper, 'states' | 'stateOf'>;
   /** Version floor of each slot that has one by the profile; null: it is not in the TPM. */
   readonly floors: ReadonlyMap<string, number | null>;
   machine(): Promise<MachineNow>;
+  readonly log: Log;
 }
 
 function floorOf(floors: StatusWriterParts['floors'], slot: string): Pick<SlotStatus, 'floor'> {
@@ -47,14 +51,19 @@ function rowsOf({ keeper, floors }: StatusWriterParts, word: Word, uptime: numbe
 
 export class StatusWriter {
   readonly #parts: StatusWriterParts;
+  /** The disk did not take the last one. */
+  #failed = false;
 
   constructor(parts: StatusWriterParts) {
     this.#parts = parts;
   }
 
-  /** Writes STATE/status.json durably and as a whole. */
+  /**
+   * Writes STATE/status.json durably and as a whole. A disk that does not take it stops nobody: the old one is not believed for long, and
+   * who asks over the socket hears the new one.
+   */
   async write(word: Word, verdict: string | null): Promise<AgentStatus> {
-    const { stateDir, deviceId, fleetId, agent, validMs } = this.#parts;
+    const { deviceId, fleetId, agent, validMs } = this.#parts;
     const { bootId, uptime } = await this.#parts.machine();
     const status: AgentStatus = {
       v: 1,
@@ -67,7 +76,21 @@ export class StatusWriter {
       verdict,
       slots: rowsOf(this.#parts, word, uptime),
     };
-    await writeFileDurably(join(stateDir, 'status.json'), Buffer.from(`${JSON.stringify(status, null, 2)}\n`), 0o644);
+    await this.#write(Buffer.from(`${JSON.stringify(status, null, 2)}\n`));
     return status;
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    const { stateDir, log } = this.#parts;
+    const before = this.#failed;
+    this.#failed = false;
+    try {
+      await writeFileDurably(join(stateDir, 'status.json'), bytes, 0o644);
+    } catch (error) {
+      const failed = diskError(stateDir, error);
+      if (!(failed instanceof ReleaseError)) throw error;
+      this.#failed = true;
+      if (!before) log.write('warning', 'status', `the status could not be written: ${failed.message}`);
+    }
   }
 }

@@ -1,5 +1,5 @@
 // The trials of this agent start: what each waits for, and what ends it. The journal keeps how far they are; this keeps the rest.
-import type { Reason } from '../gate/trial-end.ts';
+import type { Reason } from '../gate/settle.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';

@@ -1,5 +1,5 @@
 // What a signed result means for a release on trial: it passes, it fails and why, or the trial waits for another word.
-import type { Reason } from '../gate/trial-end.ts';
+import type { Reason } from '../gate/settle.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 
 export type TrialVerdict =

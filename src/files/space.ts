@@ -22,6 +22,10 @@ export function diskError(folder: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : '';
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new ReleaseError('DISK_FULL', `${folder} is full`, { cause: error });
+  if (code === 'EIO' || code === 'EROFS') {
+    const why = code === 'EIO' ? 'the disk fails' : 'the disk is read-only';
+    return new ReleaseError('DISK_FAILED', `${folder}: ${why}`, { cause: error });
+  }
   // As where a file and a folder of a release have one name.
   if (error instanceof UnwrittenError || (error instanceof Error && 'syscall' in error)) {
     return new ReleaseError('RELEASE_INVALID', `${folder}: ${error.message}`, { cause: error });

@@ -1,4 +1,5 @@
 // The gate: the only way for a release into a slot. It judges, copies what it judges, and only then switches.
+import { ReleaseError } from '../errors.ts';
 import { removeTree } from '../files/durable.ts';
 import { diskError } from '../files/space.ts';
 import type { SlotProfile } from '../profile/profile.ts';
@@ -59,7 +60,8 @@ async function bringIn(
     judged = await judgeFiles(parts, { model, folder: staging.model, read: staging.read }, release, slot);
     if (judged.admitted) await sealStaging(staging, options);
   } catch (error) {
-    await removeTree(staging.folder);
+    // A disk that fails may also refuse that: the next start removes it.
+    await removeTree(staging.folder).catch(() => undefined);
     throw diskError(places.releases, error);
   }
   if (judged.admitted) await promote(places, staging.folder, release.id, step);
@@ -80,15 +82,15 @@ async function putRight(parts: GateParts, row: SlotRow, verified: VerifiedReleas
   return { row, loaded: true, needs: value };
 }
 
-/**
- * Judges a release and begins its trial in a slot, where none may be open. What the slot holds already is put right without one.
- * `row`: the slot's row in the journal, with the order of this command. A refusal leaves the slot as it was. Errors: ReleaseError (no such source, DISK_FULL), MeasureError, StoreError; the slot is then as it was, or a start
- * finishes what was begun.
- */
-export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): Promise<Installed | Refuse> {
-  if (isOpen(row)) throw new RangeError(`a trial is open in slot ${row.slot}`);
-  const slot = parts.profile.slots.find((one) => one.name === row.slot);
-  if (slot === undefined) throw new RangeError(`the profile has no slot ${row.slot}`);
+interface LetIn {
+  readonly admitted: true;
+  readonly from: string;
+  readonly release: SignedRelease;
+  readonly verified: VerifiedRelease;
+}
+
+/** Everything before the slot is touched: judged, and on the disk as it was signed. Errors: as `install`. */
+async function letIn(parts: GateParts, wanted: Wanted, row: SlotRow, slot: SlotProfile): Promise<LetIn | Refuse> {
   await makePlaces(parts.stateDir);
   const from = await sourceFolder(parts.stateDir, wanted.release, wanted.source);
   const files = await readSignedFiles(from);
@@ -99,22 +101,46 @@ export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): P
   const unraisable = await judgeFloorToken(parts, row, release, from);
   if (unraisable !== null) return unraisable;
   const already = await judgeStored(parts, { ...asked, named: release.id });
-  const brought =
-    already === null
-      ? await bringIn(parts, from, files, release, slot)
-      : { admitted: true as const, verified: already };
-  if (!brought.admitted) {
-    // Wrong bytes are not kept for the next attempt.
-    if (from === incomingFolder(parts.stateDir, release.id)) await removeTree(from);
-    return brought;
+  if (already !== null) return { admitted: true, from, release, verified: already };
+  const brought = await bringIn(parts, from, files, release, slot);
+  if (brought.admitted) return { ...brought, from, release };
+  // Wrong bytes are not kept for the next attempt.
+  if (from === incomingFolder(parts.stateDir, release.id)) await removeTree(from);
+  return brought;
+}
+
+/** What is not needed any more. What a disk does not give back now is taken at the next start, or with the next release. */
+async function cleanUp(parts: GateParts, { from, release }: LetIn): Promise<void> {
+  try {
+    await parts.step('clean up');
+    if ([inboxFolder, incomingFolder].some((folder) => from === folder(parts.stateDir, release.id)))
+      await removeTree(from);
+    await sweepReleases(parts.stateDir, await parts.journal.slots());
+  } catch (error) {
+    if (!(diskError(parts.stateDir, error) instanceof ReleaseError)) throw error;
   }
+}
+
+/**
+ * Judges a release and begins its trial in a slot, where none may be open. What the slot holds already is put right without one.
+ * `row`: the slot's row in the journal, with the order of this command. A refusal leaves the slot as it was; what the disk does not take
+ * is rolled back. Errors: ReleaseError (no such source, DISK_FULL, DISK_FAILED), MeasureError, StoreError; the slot is then as it was, or
+ * a start finishes what was begun.
+ */
+export async function install(parts: GateParts, wanted: Wanted, row: SlotRow): Promise<Installed | Refuse> {
+  if (isOpen(row)) throw new RangeError(`a trial is open in slot ${row.slot}`);
+  const slot = parts.profile.slots.find((one) => one.name === row.slot);
+  if (slot === undefined) throw new RangeError(`the profile has no slot ${row.slot}`);
+  const onDisk = (error: unknown): never => {
+    throw diskError(parts.stateDir, error);
+  };
+  const admitted = await letIn(parts, wanted, row, slot).catch(onDisk);
+  if (!admitted.admitted) return admitted;
+  const { release, verified } = admitted;
   const held = row.active === release.id;
   const settled = held
-    ? await putRight(parts, row, brought.verified)
-    : await act(parts, await markStaged(parts, row, release.id), brought.verified);
-  await parts.step('clean up');
-  if ([inboxFolder, incomingFolder].some((folder) => from === folder(parts.stateDir, release.id)))
-    await removeTree(from);
-  await sweepReleases(parts.stateDir, await parts.journal.slots());
+    ? await putRight(parts, row, verified).catch(onDisk)
+    : await act(parts, await markStaged(parts, row, release.id), verified);
+  await cleanUp(parts, admitted);
   return { admitted: true, release, before: held ? null : row.active, settled };
 }

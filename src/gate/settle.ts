@@ -14,6 +14,15 @@ export interface Settled {
   readonly row: SlotRow;
   readonly loaded: boolean;
   readonly needs: bigint;
+  /** Why a trial was rolled back in this step. */
+  readonly back?: Reason;
+}
+
+/** Why a release is not what the slot holds any more. */
+export interface Reason {
+  /** The rule that was broken, or what happened. */
+  readonly rule: string;
+  readonly detail: string;
 }
 
 export function profileSlot(parts: Pick<GateParts, 'profile'>, name: string): SlotProfile {

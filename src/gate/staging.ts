@@ -107,7 +107,7 @@ export async function beginStaging(options: StageOptions): Promise<Staging> {
     for (const parent of parents) await mkdir(parent, { recursive: true, mode: 0o700 });
     await step('copy files');
   } catch (error) {
-    await removeTree(folder);
+    await removeTree(folder).catch(() => undefined);
     throw error;
   }
   return {

@@ -6,14 +6,7 @@ import { readFloorToken } from './floor-token.ts';
 import type { GateParts } from './parts.ts';
 import { releaseFolder } from './places.ts';
 import { settle } from './settle.ts';
-import type { Settled } from './settle.ts';
-
-/** Why a release is not what the slot holds any more. */
-export interface Reason {
-  /** The rule that was broken, or what happened. */
-  readonly rule: string;
-  readonly detail: string;
-}
+import type { Reason, Settled } from './settle.ts';
 
 const CLOSED = { staged: null, tries: 0, ranMs: 0 } as const;
 
@@ -31,7 +24,7 @@ export async function rollBack(parts: GateParts, row: SlotRow, reason: Reason): 
     detail: reportText(`release ${staged?.slice(0, 12) ?? '-'} was rolled back: ${reason.detail}`),
     at: parts.now(),
   });
-  return settle(parts, closed);
+  return { ...(await settle(parts, closed)), back: reason };
 }
 
 /** What a report has room for. */

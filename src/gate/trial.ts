@@ -1,4 +1,6 @@
 // A trial: each of its boots is counted in the journal before the candidate can be opened, and compared with the floor.
+import { ReleaseError } from '../errors.ts';
+import { diskError } from '../files/space.ts';
 import type { VerifiedRelease } from '../release/verified.ts';
 import type { SlotRow } from '../store/journal.ts';
 import { floorNow } from './floor.ts';
@@ -25,7 +27,7 @@ export function isOpen(row: Pick<SlotRow, 'state'>): boolean {
   return row.state === 'TRIAL' || row.state === 'COMMITTING';
 }
 
-/** ACT: from STAGED or TRIAL. Counted first, then opened; a cut in between costs one of the boots. */
+/** ACT: from STAGED or TRIAL. Counted first, then opened; a cut in between costs one of the boots. What the disk does not take is rolled back. */
 export async function act(parts: GateParts, row: SlotRow, candidate: VerifiedRelease): Promise<Settled> {
   const { signed } = candidate;
   const { value } = await floorNow(parts.floor, row);
@@ -34,12 +36,19 @@ export async function act(parts: GateParts, row: SlotRow, candidate: VerifiedRel
     const detail = `its security version ${securityVersion} is below the version floor ${value}`;
     return rollBack(parts, row, { rule: 'release-below-floor', detail });
   }
-  await parts.step('keep what it withdraws');
-  await keepWithdrawals(parts.stateDir, candidate);
-  await parts.step('count the trial boot');
-  const trial: SlotRow = { ...row, state: 'TRIAL', tries: row.tries + 1 };
-  await parts.journal.setSlot(trial);
-  await parts.step('switch the link');
-  await switchSlot(parts.stateDir, row.slot, candidate);
-  return { row: trial, loaded: true, needs: value };
+  let counted = row;
+  try {
+    await parts.step('keep what it withdraws');
+    await keepWithdrawals(parts.stateDir, candidate);
+    await parts.step('count the trial boot');
+    counted = { ...row, state: 'TRIAL', tries: row.tries + 1 };
+    await parts.journal.setSlot(counted);
+    await parts.step('switch the link');
+    await switchSlot(parts.stateDir, row.slot, candidate);
+  } catch (error) {
+    const failed = diskError(parts.stateDir, error);
+    if (!(failed instanceof ReleaseError)) throw error;
+    return rollBack(parts, counted, { rule: 'trial-disk', detail: failed.message });
+  }
+  return { row: counted, loaded: true, needs: value };
 }

@@ -12,6 +12,12 @@ export const OUTCOME_RULES = {
     atlas: 'AML.T0029',
     sai: 'upgrade',
   },
+  'trial-disk': {
+    demands: 'The disk takes what the activation of a release writes.',
+    now: 'Make room on the disk, or look what ails it; then give the upgrade again. The release before runs on.',
+    atlas: 'AML.T0029',
+    sai: 'upgrade',
+  },
   'trial-candidate': {
     demands: 'A release that is tried lies on the device as it was signed until its trial ends.',
     now: 'Find out what changed or removed it, then give the upgrade again.',

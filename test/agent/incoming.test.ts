@@ -1,5 +1,5 @@
 // A command whose release lies on a web server: fetched beside everything else, overtaken by newer ones, gone on with after a cut.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -185,6 +185,21 @@ describe('a release on a web server', () => {
     await blind.run('c', install(one.id, server.url));
     expect((await blind.reportOf('c')).detail).toContain('CONFIG_MISSING');
   });
+});
+
+test('a disk that has no place for a release ends its command, and not the agent', async () => {
+  await using server = await WebServer.start(one.folder);
+  await using agent = await Agent.start();
+  const incoming = join(agent.device.stateDir, 'incoming');
+  rmSync(incoming, { recursive: true });
+  // A file in its place: no folder can be made there.
+  writeFileSync(incoming, '');
+  await agent.run('a', install(one.id, server.url));
+  expect(await agent.reportOf('a')).toMatchObject({ kind: 'command', rule: 'failed' });
+  expect(agent.errors).toEqual([]);
+  rmSync(incoming);
+  await agent.run('b', install(one.id, server.url, 2));
+  expect(await agent.reportOf('b')).toMatchObject({ kind: 'activated', rule: 'done' });
 });
 
 describe('while a release is fetched', () => {

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { LeaseNow } from '../../src/agent/lease.ts';
 import { TrialKeeper } from '../../src/agent/trial-keeper.ts';
 import { trialVerdict } from '../../src/agent/trial-verdict.ts';
-import type { Reason } from '../../src/gate/trial-end.ts';
+import type { Reason } from '../../src/gate/settle.ts';
 import type { SlotProfile } from '../../src/profile/profile.ts';
 import type { ResultStatement, StatedFinding } from '../../src/protocol/messages.ts';
 import type { SignedRelease } from '../../src/release/open.ts';

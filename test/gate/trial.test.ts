@@ -82,6 +82,55 @@ describe('STAGE and ACT', () => {
   });
 });
 
+describe('a disk that fails', () => {
+  const fails = (code: string, at: string, seen: string[]) => (step: string) => {
+    seen.push(step);
+    if (step === at) throw Object.assign(new Error(`${code}: open`), { code, syscall: 'open' });
+  };
+  /** What an installation does, in order. */
+  const stepsOf = async (): Promise<string[]> => {
+    const seen: string[] = [];
+    await using other = new Device(pool);
+    await other.install(one.id, one.folder);
+    await other.stage(two.id, two.folder, { changes: { step: fails('', '', seen) } });
+    return seen;
+  };
+
+  test.each([
+    ['ENOSPC', 'DISK_FULL'],
+    ['EROFS', 'DISK_FAILED'],
+    ['EIO', 'DISK_FAILED'],
+  ])('by %s: at each step of an installation what ran runs on, and the reason has a name', async (code, name) => {
+    const steps = await stepsOf();
+    expect(steps.length).toBeGreaterThan(9);
+    // What the journal writes by itself fails as the journal does.
+    for (const at of steps.filter((step) => !['journal the intent', 'clean up'].includes(step))) {
+      await using here = new Device(pool);
+      await here.install(one.id, one.folder);
+      const step = fails(code, at, []);
+      const outcome = await here
+        .stage(two.id, two.folder, { changes: { step } })
+        .catch((error: unknown) => ({ rule: (error as { code: string }).code }));
+      const isStaged = ['keep what it withdraws', 'count the trial boot', 'switch the link'].includes(at);
+      // Before the journal speaks of it the command fails; after that the trial is over before it began.
+      expect([at, outcome.rule]).toEqual([at, isStaged ? 'trial-disk' : name]);
+      expect([at, here.linked(), here.read('classifier.onnx')]).toEqual([at, one.id, 'weights of version 1']);
+      expect(await here.row()).toMatchObject({ state: 'COMMITTED', active: one.id, staged: null });
+      const told = (await here.journal.reports()).map(({ kind, rule, subject }) => [kind, rule, subject]);
+      expect([at, told]).toEqual([at, isStaged ? [['rolled-back', 'trial-disk', two.id]] : []]);
+      // The disk is well again.
+      expect(await here.install(two.id, two.folder)).toMatchObject({ rule: 'done' });
+      expect(here.read('classifier.onnx')).toBe('weights of version 2');
+    }
+  });
+
+  test('that gives nothing back at the end takes nothing from a trial that has begun', async () => {
+    const step = fails('EROFS', 'clean up', []);
+    expect(await device.stage(two.id, two.folder, { changes: { step } })).toMatchObject({ rule: 'done' });
+    expect(await device.row()).toMatchObject({ state: 'TRIAL', staged: two.id });
+  });
+});
+
 describe('HEALTH, FLOOR and FIN', () => {
   test('a trial that passed is committed, and what ran before is kept', async () => {
     await device.stage(two.id, two.folder);

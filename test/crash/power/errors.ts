@@ -15,6 +15,9 @@ const LIMIT_MS = 60_000;
 /** How long an agent that goes on under a fault is left with it. */
 const FAULT_MS = 4000;
 
+/** In every path of the journal: an agent whose journal fails ends, and one that has it goes on. */
+const JOURNAL = 'journal.sqlite';
+
 /** A disk that is full still syncs and removes; one that is read-only still syncs. */
 const UNTOUCHED: Readonly<Record<ErrnoName, ReadonlySet<OpKind>>> = {
   EIO: new Set(),
@@ -23,8 +26,8 @@ const UNTOUCHED: Readonly<Record<ErrnoName, ReadonlySet<OpKind>>> = {
 };
 
 /** Whether an operation of this kind can end in this error. */
-export function canEndIn(error: ErrnoName, { kind }: Op): boolean {
-  return !UNTOUCHED[error].has(kind);
+export function canEndIn(error: ErrnoName, { kind, path }: Op, sparesJournal: boolean): boolean {
+  return !UNTOUCHED[error].has(kind) && !(sparesJournal && path.includes(JOURNAL));
 }
 
 /** A fault that is there until `lift`. */
@@ -32,6 +35,8 @@ interface Fault {
   readonly name: string;
   /** Where the agent finds its TPM. */
   readonly tcti: string;
+  /** The agent may not end by it. */
+  readonly isSurvived: boolean;
   lift(): Promise<void>;
 }
 
@@ -56,6 +61,7 @@ async function liveThrough(life: Life, upgrade: Upgrade, fault: Fault, tally: Ta
     // It ends, or comes to rest, or goes on trying for as long as the fault lasts.
     await settled((device) => atRest(device, began), FAULT_MS);
   }
+  if (!life.agentRuns && fault.isSurvived) faults.push(`it ended: ${endWords(life.agentEnd)}`);
   if (!life.agentRuns && !isCoded(life.agentEnd)) faults.push(`it ended by a bug: ${endWords(life.agentEnd)}`);
   await fault.lift();
   const lifted = Date.now();
@@ -87,26 +93,32 @@ function named(name: string, faults: readonly Violation[]): Violation[] {
   return [...new Set(faults)].map((fault) => `${name}: ${fault}`);
 }
 
-/** EIO: operation `at` alone. ENOSPC, EROFS: from there on, until it is lifted. */
+/** What fails, and where: EIO at operation `at` alone, ENOSPC and EROFS from there on, until it is lifted. */
+export interface DiskFault {
+  readonly error: ErrnoName;
+  readonly at: number;
+  readonly sparesJournal: boolean;
+}
+
 export async function failAt(
   world: World,
   log: OpLog,
   upgrade: Upgrade,
-  error: ErrnoName,
-  at: number,
+  { error, at, sparesJournal }: DiskFault,
   tally: Tally,
 ): Promise<Violation[]> {
   putBackDisks(world);
   await using life = await Life.begin(world, world.rest, 'cut');
   log.watch(world.deviceState);
-  log.failFrom(at, error === 'EIO' ? at + 1 : Number.MAX_SAFE_INTEGER, ERRNO[error]);
+  log.failFrom(at, error === 'EIO' ? at + 1 : Number.MAX_SAFE_INTEGER, ERRNO[error], sparesJournal ? JOURNAL : '');
   const name = `${error} at operation ${at}`;
   const lift = async (): Promise<void> => {
     log.stop();
     return Promise.resolve();
   };
   try {
-    return named(name, await liveThrough(life, upgrade, { name, tcti: world.tpm.tcti, lift }, tally));
+    const fault = { name, tcti: world.tpm.tcti, isSurvived: sparesJournal, lift };
+    return named(name, await liveThrough(life, upgrade, fault, tally));
   } finally {
     log.stop();
   }
@@ -131,5 +143,5 @@ export async function killTpmAt(world: World, upgrade: Upgrade, at: number, tall
     await world.tpm.start();
   };
   const name = `TPM killed ${at % 2 === 0 ? 'before' : 'after'} command ${at}`;
-  return named(name, await liveThrough(life, upgrade, { name, tcti: tap.tcti, lift }, tally));
+  return named(name, await liveThrough(life, upgrade, { name, tcti: tap.tcti, isSurvived: false, lift }, tally));
 }

@@ -49,7 +49,17 @@ export const ERRNO = { EIO: 5, ENOSPC: 28, EROFS: 30 } as const;
 export type ErrnoName = keyof typeof ERRNO;
 
 const SOURCE = new URL('op-log.c', import.meta.url).pathname;
-const FIELD = { count: 0, from: 8, until: 16, error: 24, watch: 28, root: 32, log: 256, size: 512 } as const;
+const FIELD = {
+  count: 0,
+  from: 8,
+  until: 16,
+  error: 24,
+  watch: 28,
+  root: 32,
+  spared: 224,
+  log: 256,
+  size: 512,
+} as const;
 
 /** Compiles the library, once for each text of its source. Errors: Error when there is no C compiler. */
 export function buildOpLog(): string {
@@ -116,7 +126,7 @@ export class OpLog {
   watch(root: string): void {
     this.#int64(FIELD.from, -1);
     this.#int64(FIELD.count, 0);
-    writeSync(this.#control, textField(root, FIELD.log - FIELD.root), 0, null, FIELD.root);
+    writeSync(this.#control, textField(root, FIELD.spared - FIELD.root), 0, null, FIELD.root);
     this.#int32(FIELD.watch, 1);
   }
 
@@ -134,8 +144,9 @@ export class OpLog {
     this.#int64(FIELD.from, -1);
   }
 
-  /** Operation `from` (from 0) and those up to `until` fail with `error`; 0: the process is killed there. */
-  failFrom(from: number, until: number, error: number): void {
+  /** Operation `from` (from 0) and those up to `until` fail with `error`; 0: the process is killed there. Never where `spared` is in the path. */
+  failFrom(from: number, until: number, error: number, spared = ''): void {
+    writeSync(this.#control, textField(spared, FIELD.log - FIELD.spared), 0, null, FIELD.spared);
     this.#int32(FIELD.error, error);
     this.#int64(FIELD.until, until);
     this.#int64(FIELD.from, from);

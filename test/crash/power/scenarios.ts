@@ -72,14 +72,14 @@ function operationsOf({ steps, device }: Recording): Op[] {
   return steps.flatMap((step) => ('op' in step && device.holds(step.op.path) ? [step.op] : []));
 }
 
-async function failEverywhere(lane: Lane, error: ErrnoName): Promise<void> {
+async function failEverywhere(lane: Lane, error: ErrnoName, sparesJournal = false): Promise<void> {
   const { world, tally, measure, log, web } = lane;
   const upgrade = passes(web);
   const operations = operationsOf(await record(world, log, upgrade));
-  const at = operations.flatMap((op, number) => (canEndIn(error, op) ? [number] : []));
-  for (const number of at.filter((_, index) => index % measure.every === measure.from)) {
+  const places = operations.flatMap((op, number) => (canEndIn(error, op, sparesJournal) ? [number] : []));
+  for (const at of places.filter((_, index) => index % measure.every === measure.from)) {
     tally.points += 1;
-    tally.violations.push(...(await failAt(world, log, upgrade, error, number, tally)));
+    tally.violations.push(...(await failAt(world, log, upgrade, { error, at, sparesJournal }, tally)));
     lane.progress();
   }
   tally.operations += operations.length;
@@ -103,6 +103,8 @@ export const SCENARIO_NAMES = [
   'a full disk',
   'a disk that becomes read-only',
   'a disk that fails',
+  'a disk that is full but for the journal',
+  'a disk that fails beside the journal',
   'a TPM that loses its power',
   'a journal cut off behind a living TPM',
   'unclean restarts in a row',
@@ -123,6 +125,8 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   'a full disk': async (lane) => failEverywhere(lane, 'ENOSPC'),
   'a disk that becomes read-only': async (lane) => failEverywhere(lane, 'EROFS'),
   'a disk that fails': async (lane) => failEverywhere(lane, 'EIO'),
+  'a disk that is full but for the journal': async (lane) => failEverywhere(lane, 'ENOSPC', true),
+  'a disk that fails beside the journal': async (lane) => failEverywhere(lane, 'EIO', true),
   'a TPM that loses its power': async (lane) => {
     const { world, tally, measure, log, web } = lane;
     const { steps } = await record(world, log, passes(web));
