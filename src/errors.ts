@@ -17,7 +17,7 @@ export const ERROR_CODES = {
   STORE_UNAVAILABLE:
     'the database server does not answer, or not as one that may be written to; check that it runs and can be reached',
   STORE_REFUSED:
-    'the database refused the login or lacks something; check user, database and rights, and PGPASSWORD or PGPASSFILE',
+    'the database refused the login or lacks something; check user, database, rights, certificate, PGPASSWORD or PGPASSFILE',
   STORE_NEWER: 'the database was written by a newer version of touchstone; upgrade this installation',
   BUS_UNAVAILABLE: 'the MQTT broker cannot be reached; check its address, certificates and that it runs',
   BUS_REFUSED: 'the MQTT broker refused the connection or the publication; check certificates and its access list',
@@ -74,3 +74,8 @@ export class BusError extends TouchstoneError {}
 export class ConfigError extends TouchstoneError {}
 export class ReleaseError extends TouchstoneError {}
 export class MeasureError extends TouchstoneError {}
+
+/** What may be over in a moment, and is waited for: a broker or a database that is gone. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof BusError || (error instanceof StoreError && error.code === 'STORE_UNAVAILABLE');
+}

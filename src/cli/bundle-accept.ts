@@ -46,6 +46,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   'challenge-mac':
     'No challenge of this controller: the bundle came from another fleet, was changed, or the registry was put back from a copy since. Make another bundle.',
   'log-parts': 'The log of the device did not come whole: copy the receipt again.',
+  'registry-unavailable': 'The database of the controller did not answer: try again when it does.',
   dropped: 'The controller has too much to judge at the moment: try again.',
   unknown:
     'The device was never let in here, or the controller does not have its profile: touchstone device show DEVICE',

@@ -12,8 +12,8 @@ import type { Log } from '../log.ts';
 import { packageVersion } from './version.ts';
 import { loadSettings, STATE_FILES } from '../controller/settings.ts';
 import type { Settings } from '../controller/settings.ts';
-import { openSqliteRegistry } from '../controller/sqlite-registry.ts';
-import { BusError, ConfigError } from '../errors.ts';
+import { openRegistry } from '../controller/open-registry.ts';
+import { ConfigError, isPassing, TouchstoneError } from '../errors.ts';
 import { endWarning } from './fleet-text.ts';
 
 export interface ControllerRun {
@@ -32,15 +32,19 @@ function nameOf(certPem: string): string {
   return name;
 }
 
-/** Tries until connected; the broker may start later than we do. Null: stopped. */
-async function connect({ trust, tls }: Settings, log: Log, signal: AbortSignal): Promise<Bus | null> {
+async function connect({ trust, tls }: Settings): Promise<Bus> {
   const { url, caPem } = trust.fleet.broker;
+  return connectMqttBus({ url, caPem, ...tls, clientId: nameOf(tls.certPem) });
+}
+
+/** Tries until it is there: brokers and databases may start later than we do. Null: stopped. */
+async function patiently<T>(what: string, open: () => Promise<T>, log: Log, signal: AbortSignal): Promise<T | null> {
   for (let wait = RETRY_MIN_MS; !signal.aborted; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
     try {
-      return await connectMqttBus({ url, caPem, ...tls, clientId: nameOf(tls.certPem) });
+      return await open();
     } catch (error) {
-      if (!(error instanceof BusError)) throw error;
-      log.write('warning', 'broker', `${error.message}; trying again`);
+      if (!(error instanceof TouchstoneError && isPassing(error))) throw error;
+      log.write('warning', what, `${error.message}; trying again`);
       await systemClock.sleep(wait, signal).catch(() => undefined);
     }
   }
@@ -60,8 +64,9 @@ export async function runController(run: ControllerRun): Promise<void> {
   await assertFree(join(stateDir, STATE_FILES.socket));
   const ending = endWarning(settings.trust.root, systemClock.now());
   if (ending !== null) log.write('warning', settings.trust.expired ? 'root-expired' : 'root-ends', ending);
-  await using registry = openSqliteRegistry(join(stateDir, STATE_FILES.registry));
-  await using bus = await connect(settings, log, run.signal);
+  await using registry = await patiently('registry', async () => openRegistry(settings), log, run.signal);
+  if (registry === null) return;
+  await using bus = await patiently('broker', async () => connect(settings), log, run.signal);
   if (bus === null) return;
   const controller = new Controller({
     settings,

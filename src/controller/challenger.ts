@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { downTopic } from '../bus/bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
-import { BusError } from '../errors.ts';
+import { isPassing } from '../errors.ts';
 import { sealChallenge } from '../protocol/challenge.ts';
 import type { Challenge } from '../protocol/messages.ts';
 import type { ProfileTerms } from './reference-keeper.ts';
@@ -144,8 +144,8 @@ export class Challenger {
       try {
         if (!(await this.#askIfQuiet(id))) this.#due.delete(id);
       } catch (error) {
-        // Without a broker nobody is reached: they stay due.
-        if (error instanceof BusError) return;
+        // Without a broker nobody is reached, without a registry nobody known: they stay due.
+        if (isPassing(error)) return;
         throw error;
       }
     }

@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { chmod, rm } from 'node:fs/promises';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
-import { ConfigError, TouchstoneError } from '../errors.ts';
+import { ConfigError, isPassing, TouchstoneError } from '../errors.ts';
 import type { Bell } from './bell.ts';
 import { routeOf } from './control-routes.ts';
 import type { RouteParts } from './control-routes.ts';
@@ -120,15 +120,14 @@ export class ControlServer implements AsyncDisposable {
     if (this.#followers >= MAX_FOLLOWERS) throw new TouchstoneError('CONTROL_REFUSED', 'too many follow already');
     this.#followers += 1;
     try {
-      const { operator, views, bell } = this.#parts;
+      const { operator, bell } = this.#parts;
       const ids = (await Promise.all(names.map(async (name) => operator.find(name)))).map(({ id }) => id);
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
       const sent = new Map<string, string>();
       while (!signal.aborted) {
         for (const id of ids) {
-          const row = await views.registry.device(id);
-          const line = row === null ? 'null' : JSON.stringify({ device: await deviceDetail(row, views) });
-          if (sent.get(id) === line) continue;
+          const line = await this.#lineOf(id);
+          if (line === null || sent.get(id) === line) continue;
           sent.set(id, line);
           if (!response.write(`${line}\n`)) await once(response, 'drain', { signal });
         }
@@ -139,6 +138,18 @@ export class ControlServer implements AsyncDisposable {
     } finally {
       this.#followers -= 1;
       response.end();
+    }
+  }
+
+  /** What followers read of a device; null while the registry is gone. */
+  async #lineOf(id: string): Promise<string | null> {
+    const { views } = this.#parts;
+    try {
+      const row = await views.registry.device(id);
+      return row === null ? 'null' : JSON.stringify({ device: await deviceDetail(row, views) });
+    } catch (error) {
+      if (isPassing(error)) return null;
+      throw error;
     }
   }
 

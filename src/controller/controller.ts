@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { KeyThreads } from '../crypto/key-threads.ts';
-import { BusError } from '../errors.ts';
+import { isPassing } from '../errors.ts';
 import type { Trust } from '../release/root.ts';
 import type { Appraisal } from '../verifier/types.ts';
 import { openAllowList } from './allow-list.ts';
@@ -18,6 +18,7 @@ import { EnrolmentDesk } from './enrolment.ts';
 import type { ControllerHealth } from './health.ts';
 import { Intake } from './intake.ts';
 import type { Log } from '../log.ts';
+import { Lookout } from './lookout.ts';
 import { Operator } from './operator.ts';
 import { DEFAULT_RATES, PostRoom } from './post-room.ts';
 import type { Rates } from './post-room.ts';
@@ -45,8 +46,6 @@ export interface ControllerParts {
   readonly build?: string;
 }
 
-/** How often it looks for commands that other controllers gave. */
-const LOOK_MS = 1000;
 /** A whole log is asked for again at most this often. */
 const WHOLE_EVERY_MS = 5000;
 
@@ -64,6 +63,7 @@ export class Controller {
   readonly #bundles: BundleOffice;
   readonly #records: RecordOffice;
   readonly #restoration: Restoration;
+  readonly #lookout: Lookout;
   readonly #bell = new Bell();
   readonly #keys = new KeyThreads();
   readonly #broken = new AbortController();
@@ -76,7 +76,7 @@ export class Controller {
     const failed = (error: unknown): void => {
       this.#failed(error);
     };
-    this.#roster = new Roster(registry, settings.trust.resultKeys);
+    this.#roster = new Roster(registry, settings.trust.resultKeys, async (id) => this.#restoration.wentBack(id));
     this.#references = new ReferenceKeeper(
       settings,
       log,
@@ -126,6 +126,14 @@ export class Controller {
     });
     const allowed = openAllowList(join(settings.stateDir, STATE_FILES.allowed));
     this.#certificates = new CertificateOffice({ settings, registry, bus, clock, log });
+    this.#lookout = new Lookout({
+      office: this.#office,
+      restoration: this.#restoration,
+      certificates: this.#certificates,
+      challenger: this.#challenger,
+      clock,
+      log,
+    });
     const desk = new EnrolmentDesk({
       certificates: this.#certificates,
       settings,
@@ -206,8 +214,8 @@ export class Controller {
   }
 
   #failed(error: unknown): void {
-    // A broker that is gone is waited for; whatever else can't be kept or judged ends the daemon.
-    if (!(error instanceof BusError)) this.#broken.abort(error);
+    // A broker or a registry that is gone is waited for; whatever else can't be kept or judged ends the daemon.
+    if (!isPassing(error)) this.#broken.abort(error);
   }
 
   #accepted(known: Known, tlsCsr: Uint8Array | null): void {
@@ -304,18 +312,9 @@ export class Controller {
     const failed = (error: unknown): void => {
       this.#failed(error);
     };
-    await Promise.all([this.#challenger.run(stop).catch(failed), this.#look(stop).catch(failed)]);
+    await Promise.all([this.#challenger.run(stop).catch(failed), this.#lookout.run(stop).catch(failed)]);
     await this.#intake.idle();
     await this.#restoration.mark();
     if (this.#broken.signal.aborted) throw this.#broken.signal.reason;
-  }
-
-  async #look(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => undefined);
-      if (signal.aborted) return;
-      await this.#office.look();
-      await this.#restoration.look();
-    }
   }
 }

@@ -49,6 +49,9 @@ export interface IntakeParts {
 /** Against a challenge that truly is ours: it came too late, or its row stands elsewhere. */
 const OVERTAKEN: ReadonlySet<string> = new Set(['superseded', 'late']);
 
+/** No judgement: the registry did not answer. If it has taken the evidence nevertheless, the next one is newer than it. */
+const UNAVAILABLE = 'registry-unavailable';
+
 /** What became of the evidence since the start. */
 export interface IntakeCounts {
   received: number;
@@ -129,6 +132,7 @@ export class Intake {
     }
     const gathering = this.#gather({ id, bytes, hear }, part)
       .catch((error: unknown) => {
+        this.#refuse(UNAVAILABLE, hear);
         this.#parts.failed(error);
       })
       .finally(() => this.#gathering.delete(id));
@@ -192,6 +196,9 @@ export class Intake {
     let judged: Judged | null = null;
     try {
       judged = await this.#judge(held);
+    } catch (error) {
+      this.#refuse(UNAVAILABLE, held.hear);
+      throw error;
     } finally {
       if (judged === null) this.#end(held.id);
       else this.#judged.push(judged);
@@ -232,9 +239,9 @@ export class Intake {
 
   /** Durable first, answered then. */
   async #settle(batch: readonly Judged[]): Promise<void> {
-    const { registry, roster, overtaken } = this.#parts;
+    const { roster, overtaken } = this.#parts;
     try {
-      const won = await registry.accept(batch.map(({ taken }) => taken));
+      const won = await this.#accept(batch);
       for (const [i, judged] of batch.entries()) {
         const { known, taken, hear } = judged;
         // Another controller was quicker, or an operator took the device out or set it aside: no verdict.
@@ -251,6 +258,15 @@ export class Intake {
     } finally {
       for (const { known } of batch) this.#end(known.id);
       this.#settleSoon();
+    }
+  }
+
+  async #accept(batch: readonly Judged[]): Promise<boolean[]> {
+    try {
+      return await this.#parts.registry.accept(batch.map(({ taken }) => taken));
+    } catch (error) {
+      for (const { hear } of batch) this.#refuse(UNAVAILABLE, hear);
+      throw error;
     }
   }
 
@@ -275,7 +291,7 @@ export class Intake {
   }
 
   async #judge({ id, bytes, log, hear }: Held): Promise<Judged | null> {
-    const { roster, yardstick, unexplained, clock, keys } = this.#parts;
+    const { roster, yardstick, clock, keys } = this.#parts;
     let known = roster.get(id);
     for (let tries = 0; known !== null; tries++) {
       const by = yardstick(known.profile);
@@ -290,14 +306,22 @@ export class Intake {
         continue;
       }
       this.#refuse(first?.rule ?? 'evidence-malformed', hear, appraisal.findings);
-      const { challenge, findings } = appraisal;
-      if (challenge !== null && findings.every(({ rule }) => OVERTAKEN.has(rule)))
-        await this.#parts.overtaken(known, challenge.generation > known.row.generation);
-      if (appraisal.authentic) await unexplained(known, appraisal);
+      await this.#follow(known, appraisal).catch((error: unknown) => {
+        this.#parts.failed(error);
+      });
       return null;
     }
     // Not one that is judged: never let in, or its profile is not known here.
     hear({ accepted: false, why: 'unknown', findings: [] });
     return null;
+  }
+
+  /** What is done about evidence that was not accepted. */
+  async #follow(known: Known, appraisal: Appraisal): Promise<void> {
+    const { challenge, findings, authentic } = appraisal;
+    const { overtaken, unexplained } = this.#parts;
+    if (challenge !== null && findings.every(({ rule }) => OVERTAKEN.has(rule)))
+      await overtaken(known, challenge.generation > known.row.generation);
+    if (authentic) await unexplained(known, appraisal);
   }
 }

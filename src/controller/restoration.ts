@@ -5,7 +5,7 @@ import { toUtf8 } from '../bytes/text.ts';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { parseShape, uint, v } from '../bytes/shape.ts';
 import type { Clock } from '../clock.ts';
-import { WireError } from '../errors.ts';
+import { isPassing, WireError } from '../errors.ts';
 import { writeFileDurably } from '../files/durable.ts';
 import type { Challenger } from './challenger.ts';
 import type { ChallengeKeys } from './challenge-keys.ts';
@@ -36,6 +36,9 @@ export interface Gap {
 export class Restoration {
   readonly #parts: RestorationParts;
   #gap: Gap | null = null;
+  /** Evidence accepted when it was last looked at: it never becomes less by itself. */
+  #accepted = 0;
+  #beginning: Promise<void> | null = null;
   #marked = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RestorationParts) {
@@ -52,6 +55,7 @@ export class Restoration {
     const { registry, keys, markFile } = this.#parts;
     const standing = await registry.standing();
     keys.use(standing.life);
+    this.#accepted = standing.accepted;
     const mark = await readFile(markFile).then(readMark, () => null);
     if (mark !== null && mark.accepted > standing.accepted) {
       await this.#begin(`it holds ${standing.accepted} verdicts, and held ${mark.accepted} before`);
@@ -63,26 +67,43 @@ export class Restoration {
     await this.#begin(`device ${device} answers a challenge that is ahead of it`);
   }
 
-  /** From time to time: another controller may have begun another life; and how far we are is kept. Errors: StoreError. */
-  async look(): Promise<void> {
+  /**
+   * From time to time, and `now` when the registry was gone: it may have been put back while we run, another controller may have
+   * begun another life, and how far we are is kept. Errors: StoreError.
+   */
+  async look(now: boolean): Promise<void> {
     const { registry, keys, clock } = this.#parts;
-    const now = clock.monotonic();
-    if (now - this.#marked < MARK_EVERY_MS) return;
-    this.#marked = now;
-    if (keys.use((await registry.standing()).life)) this.#askForWhole();
-    await this.mark();
+    const time = clock.monotonic();
+    if (!now && time - this.#marked < MARK_EVERY_MS) return;
+    this.#marked = time;
+    const { life, accepted } = await registry.standing();
+    const before = this.#accepted;
+    this.#accepted = accepted;
+    if (keys.use(life)) this.#askForWhole();
+    else if (accepted < before) await this.#begin(`it holds ${accepted} verdicts, and held ${before} before`);
+    await this.#keep(accepted);
   }
 
-  /** Keeps how far the registry is. Errors: StoreError. */
+  /** Keeps how far the registry is, at the end. */
   async mark(): Promise<void> {
-    const { registry, clock, log, markFile } = this.#parts;
-    const { accepted } = await registry.standing();
+    await this.look(true).catch((error: unknown) => {
+      if (!isPassing(error)) throw error;
+      this.#unkept(error);
+    });
+  }
+
+  async #keep(accepted: number): Promise<void> {
+    const { clock, markFile } = this.#parts;
     const bytes = toUtf8(JSON.stringify({ accepted, at: clock.now() }));
     await writeFileDurably(markFile, bytes, 0o600).catch((error: unknown) => {
-      // Nothing is lost but an early notice.
-      const why = error instanceof Error ? error.message : String(error);
-      log.write('warning', 'mark', `how far the registry is could not be kept: ${why}`);
+      this.#unkept(error);
     });
+  }
+
+  /** Nothing is lost but an early notice. */
+  #unkept(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#parts.log.write('warning', 'mark', `how far the registry is could not be kept: ${why}`);
   }
 
   /** Every device is asked for its whole log: the copy knows no more of it than of a stranger's. */
@@ -92,9 +113,27 @@ export class Restoration {
     challenger.askAll();
   }
 
+  /** While we run: the registry knows less of a device than it did. */
+  async wentBack(device: string): Promise<void> {
+    await this.#begin(`it knows less of device ${device} than it did before`);
+  }
+
+  /** Once, however many devices show it. */
   async #begin(why: string): Promise<void> {
-    const { registry, keys, clock, log } = this.#parts;
+    this.#beginning ??= this.#beginNow(why).finally(() => (this.#beginning = null));
+    await this.#beginning;
+  }
+
+  async #beginNow(why: string): Promise<void> {
+    const { registry, roster, keys, clock, log } = this.#parts;
     const { life, newest } = await registry.standing();
+    // What we held of others is of the life before.
+    await roster.load();
+    // Another controller has begun it.
+    if (keys.use(life)) {
+      this.#askForWhole();
+      return;
+    }
     const next = randomBytes(16);
     const gap = { from: newest, to: clock.now() };
     const since = newest === null ? 'its beginning' : new Date(newest).toISOString();

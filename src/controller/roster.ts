@@ -34,6 +34,7 @@ export function verdictWords(status: string, assurance: string, findings: readon
 export class Roster {
   readonly #registry: Registry;
   #resultKeys: ReadonlyMap<string, KeyObject>;
+  readonly #wentBack: (id: string) => Promise<void>;
   readonly #known = new Map<string, Known>();
   /** An endorsement never changes: checked and imported once. */
   readonly #endorsements = new Map<
@@ -41,9 +42,15 @@ export class Roster {
     { readonly envelope: string; readonly trusted: TrustedEndorsement | null }
   >();
 
-  constructor(registry: Registry, resultKeys: ReadonlyMap<string, KeyObject>) {
+  /** `wentBack`: the registry knows less of this device than it did before it was asked; only an older copy does. */
+  constructor(
+    registry: Registry,
+    resultKeys: ReadonlyMap<string, KeyObject>,
+    wentBack: (id: string) => Promise<void> = async () => Promise.resolve(),
+  ) {
     this.#registry = registry;
     this.#resultKeys = resultKeys;
+    this.#wentBack = wentBack;
   }
 
   /** Reads all devices of the registry. Errors: StoreError. */
@@ -69,12 +76,13 @@ export class Roster {
 
   /** As the registry has it now; null when it does not know the device. Errors: StoreError. */
   async refresh(id: string): Promise<Known | null> {
+    // As it was before we asked: what is accepted meanwhile proves nothing.
+    const held = this.#known.get(id)?.row.generation ?? 0;
     const device = await this.#registry.device(id);
-    if (device === null) {
-      this.#known.delete(id);
-      return null;
-    }
-    return this.#keep(device);
+    if (held > (device?.row.generation ?? 0)) await this.#wentBack(id);
+    if (device !== null) return this.#keep(device);
+    this.#known.delete(id);
+    return null;
   }
 
   /** Remembers what was accepted or seen. */

@@ -22,6 +22,8 @@ export interface ControllerFile {
   readonly maxSkewSeconds: number;
   /** A device that said nothing for so long is unreachable. */
   readonly silentAfterSeconds: number;
+  /** postgres://USER@HOST/DATABASE of a registry that several controllers share; a file of the state directory if absent. */
+  readonly registry?: string;
   /** Where the list of revoked broker certificates is written for the broker, absolute or from the state directory. */
   readonly brokerCrl?: string;
   /** Where what the fleet runs is kept at hand for builds, absolute or from the state directory; absent: nowhere. */
@@ -35,6 +37,7 @@ const controllerFileShape: Shape<ControllerFile> = v.strictObject({
   maxAgeSeconds: v.pipe(uint(86_400), v.minValue(1)),
   maxSkewSeconds: uint(3600),
   silentAfterSeconds: v.pipe(uint(30 * 86_400), v.minValue(1)),
+  registry: v.exactOptional(text(4096)),
   brokerCrl: v.exactOptional(text(4096)),
   fleetExport: v.exactOptional(text(4096)),
   ekCrls: v.exactOptional(v.picklist(['where-given', 'demanded'])),

@@ -123,11 +123,20 @@ const MEANING: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['XX002', 'STORE_CORRUPT'],
 ]);
 const RETRIED = new Set(['40001', '40P01']);
-/** What pg itself says of a connection, without a code. */
+/** What pg itself says without a code: of a server that is not who it should be, or wants a password; of a connection. */
+const NOT_LET_IN = /SSL|SASL|password/;
 const NO_CONNECTION = /connection|timeout|not queryable/i;
+/** Codes of a certificate that does not hold. */
+const NOT_BELIEVED = /CERT|UNABLE_TO_|ERR_TLS|ERR_SSL/;
 
 function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+function meaningOf(cause: Error, code: string): ErrorCode {
+  if (code === '' ? NOT_LET_IN.test(cause.message) : NOT_BELIEVED.test(code)) return 'STORE_REFUSED';
+  const isAway = code === '' ? NO_CONNECTION.test(cause.message) : 'syscall' in cause || code === 'EPIPE';
+  return isAway ? 'STORE_UNAVAILABLE' : 'STORE_FAILED';
 }
 
 /** The StoreError for whatever pg threw; bugs (TypeError, RangeError) pass unchanged. */
@@ -135,8 +144,7 @@ function storeError(name: string, cause: unknown): Error {
   if (cause instanceof StoreError || cause instanceof TypeError || cause instanceof RangeError) return cause;
   if (!(cause instanceof Error)) return new StoreError('STORE_FAILED', name, { cause });
   const code = codeOf(cause);
-  const isAway = code === '' ? NO_CONNECTION.test(cause.message) : 'syscall' in cause || code === 'EPIPE';
-  const meaning = MEANING.get(code) ?? MEANING.get(code.slice(0, 2)) ?? (isAway ? 'STORE_UNAVAILABLE' : 'STORE_FAILED');
+  const meaning = MEANING.get(code) ?? MEANING.get(code.slice(0, 2)) ?? meaningOf(cause, code);
   // An error for each address that a name stands for has no words of its own.
   const words = cause.message === '' ? code : cause.message;
   return new StoreError(meaning, `${name}: ${words}`, { cause });
@@ -213,7 +221,7 @@ export class Postgres implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool.end();
+    if (!this.#pool.ending) await this.#pool.end();
   }
 }
 

@@ -23,7 +23,14 @@ export interface JudgeRoom {
   readonly overtaken: readonly string[];
 }
 
-export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promise<JudgeRoom> {
+/** `failed`: what cannot be gone on with; thrown if absent. */
+export async function openJudgeRoom(
+  fleet: TestFleet,
+  registry: Registry,
+  failed: (error: unknown) => void = (error) => {
+    throw error;
+  },
+): Promise<JudgeRoom> {
   const settings = loadSettings(fleet.controllerDir, Date.now());
   const roster = new Roster(registry, settings.trust.resultKeys);
   await roster.load();
@@ -50,9 +57,7 @@ export async function openJudgeRoom(fleet: TestFleet, registry: Registry): Promi
     accepted: () => undefined,
     unexplained: async () => Promise.resolve(),
     overtaken: ({ id }) => void overtaken.push(id),
-    failed: (error) => {
-      throw error;
-    },
+    failed,
   });
   const challenge = async (id: string): Promise<Buffer> => {
     if (!(await challenger.ask(id))) throw new TypeError('this device is not one to be asked');

@@ -50,7 +50,7 @@ export const TEST_PROFILE: Profile = {
 export interface FleetOptions {
   readonly profile?: Profile;
   /** Laid over the default, controller.json; times in seconds. */
-  readonly controller?: Readonly<Record<string, number>>;
+  readonly controller?: Readonly<Record<string, number | string>>;
   /** The broker's name in fleet.json, 127.0.0.1 by default; `localhost` where a device knows it as another address. */
   readonly brokerHost?: string;
 }

@@ -2,7 +2,16 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const NOBODY = 65_534;
 const IS_ROOT = process.getuid?.() === 0;
 const OWNER = IS_ROOT ? { uid: NOBODY, gid: NOBODY } : {};
+const PORT = 5432;
 const USER = 'touchstone';
 const DEBIAN = '/usr/lib/postgresql';
 
@@ -24,12 +34,16 @@ export function postgresPrograms(): string | null {
 export class PostgresServer implements AsyncDisposable {
   readonly #bin: string;
   readonly #folder: string;
+  /** Folder of the socket. */
+  #socket: string;
   #child: ChildProcess | null = null;
   #databases = 0;
+  #dumps = 0;
 
   private constructor(bin: string, folder: string) {
     this.#bin = bin;
     this.#folder = folder;
+    this.#socket = folder;
   }
 
   /** Makes a server and starts it. */
@@ -48,9 +62,22 @@ export class PostgresServer implements AsyncDisposable {
     return join(this.#folder, 'data');
   }
 
+  /** Stops it, and starts it again after `work`, during which nobody else reaches it. */
+  async apart(work: () => void): Promise<void> {
+    await this.stop();
+    this.#socket = join(this.#folder, 'apart');
+    if (!existsSync(this.#socket)) mkdirSync(this.#socket);
+    if (IS_ROOT) chownSync(this.#socket, NOBODY, NOBODY);
+    await this.run();
+    work();
+    await this.stop();
+    this.#socket = this.#folder;
+    await this.run();
+  }
+
   /** Runs one of PostgreSQL's programs on this server; what it prints. */
   program(name: string, ...args: readonly string[]): string {
-    const env = { ...process.env, PGHOST: this.#folder, PGUSER: USER };
+    const env = { ...process.env, PGHOST: this.#socket, PGUSER: USER };
     return execFileSync(join(this.#bin, name), args, {
       ...OWNER,
       env,
@@ -60,9 +87,16 @@ export class PostgresServer implements AsyncDisposable {
     });
   }
 
+  /** Writes a file of its data folder, for itself only. */
+  keep(name: string, content: string): void {
+    const file = join(this.#data, name);
+    writeFileSync(file, content, { mode: 0o600 });
+    if (IS_ROOT) chownSync(file, NOBODY, NOBODY);
+  }
+
   /** Starts it again, after it was stopped or killed. */
   async run(settings: readonly string[] = []): Promise<void> {
-    const args = ['-D', this.#data, '-k', this.#folder, '-c', 'listen_addresses=', '-c', 'logging_collector=off'];
+    const args = ['-D', this.#data, '-k', this.#socket, '-c', 'listen_addresses=', '-c', 'logging_collector=off'];
     const child = spawn(join(this.#bin, 'postgres'), [...args, ...settings.flatMap((one) => ['-c', one])], {
       ...OWNER,
       cwd: this.#folder,
@@ -89,10 +123,10 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** The address of a fresh, empty database. */
-  database(): string {
+  database(port: number = PORT): string {
     this.#databases += 1;
     const name = `fleet${this.#databases}`;
-    this.program('createdb', name);
+    this.program('createdb', '-p', `${port}`, name);
     return this.address(name);
   }
 
@@ -101,10 +135,12 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** What the SQL gives, one line a row. */
-  ask(address: string, sql: string): string {
+  ask(address: string, sql: string, port: number = PORT): string {
     return this.program(
       'psql',
       '-XAtq',
+      '-p',
+      `${port}`,
       '-v',
       'ON_ERROR_STOP=1',
       '-d',
@@ -112,6 +148,17 @@ export class PostgresServer implements AsyncDisposable {
       '-c',
       sql,
     ).trim();
+  }
+
+  /** Keeps a database's tables as they are now; the function puts them back. */
+  dump(address: string): (into: string) => void {
+    this.#dumps += 1;
+    const copy = join(this.#folder, `dump-${this.#dumps}`);
+    this.program('pg_dump', '-n', 'touchstone', '-f', copy, new URL(address).pathname.slice(1));
+    return (into) => {
+      this.ask(into, 'DROP SCHEMA touchstone CASCADE');
+      this.program('psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', new URL(into).pathname.slice(1), '-f', copy);
+    };
   }
 
   /** SIGTERM waits for those connected, SIGINT sends them away, SIGKILL is a power cut for it. */

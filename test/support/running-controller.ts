@@ -1,15 +1,14 @@
-// A controller in this process with real SQLite and real MQTT, as the binary wires it, and the means to ask it things.
-import { join } from 'node:path';
+// A controller in this process with its real registry and real MQTT, as the binary wires it, and the means to ask it things.
 import type { Bus } from '../../src/bus/bus.ts';
 import { connectMqttBus } from '../../src/bus/mqtt-bus.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { Clock } from '../../src/clock.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import { CONTROLLER_NAME } from '../../src/controller/broker-config.ts';
+import { openRegistry } from '../../src/controller/open-registry.ts';
 import type { Rates } from '../../src/controller/post-room.ts';
 import type { DeviceRow, Registry } from '../../src/controller/registry.ts';
 import { loadSettings } from '../../src/controller/settings.ts';
-import { openSqliteRegistry } from '../../src/controller/sqlite-registry.ts';
 import type { TestFleet } from './fleet.ts';
 
 export interface ControllerOptions {
@@ -66,7 +65,7 @@ export class RunningController implements AsyncDisposable {
 export async function startController(fleet: TestFleet, options: ControllerOptions = {}): Promise<RunningController> {
   const { name = CONTROLLER_NAME, clock = systemClock, over = (bus: Bus): Bus => bus } = options;
   const settings = loadSettings(fleet.controllerDir, Date.now());
-  const registry = openSqliteRegistry(join(fleet.controllerDir, 'registry.sqlite'));
+  const registry = await openRegistry(settings);
   const bus = await connectMqttBus({
     url: fleet.url,
     caPem: fleet.caPem,
