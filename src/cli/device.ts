@@ -70,8 +70,8 @@ async function token(name: string, options: StateOptions & { days: number }, com
 const reason = (): Option => new Option('--reason <text>', 'kept in the history').default('no reason given');
 
 /** A certificate is taken back where the broker looks. */
-const BROKER_HINT =
-  'the controller takes nothing from it any more; the broker still lets it connect until it reads revoked.crl.pem again (systemctl reload mosquitto, or SIGHUP), and a connection that is open stays until it ends';
+const GONE_HINT =
+  'not erased: models, broker key, journal and TPM auth values stay on it until somebody wipes its disk and clears its TPM; the controller takes nothing from it any more; the broker still lets it connect until it reads revoked.crl.pem again (systemctl reload mosquitto, or SIGHUP), and a connection that is open stays until it ends';
 
 interface Entry {
   readonly name: string;
@@ -107,7 +107,7 @@ export function deviceCommand(): Command {
     if (takesReason === true) one.addOption(reason());
     one.action(async (device: string, { state, reason: why }: StateOptions & { reason?: string }, self: Command) => {
       await ask(self, state, name, { device, ...(why === undefined ? {} : { reason: why }) });
-      if (name === 'retire') outputOf(self).note(BROKER_HINT);
+      if (name === 'retire') outputOf(self).note(GONE_HINT);
     });
   }
   add('attest', 'ask a device for evidence now: exit code 0 trusted, 1 not, 3 no answer')
@@ -124,7 +124,7 @@ export function deviceCommand(): Command {
     .argument('<new>', 'the device that comes: pending or approved')
     .action(async (old: string, by: string, { state }: StateOptions, self: Command) => {
       await ask(self, state, 'replace', { device: old, by });
-      outputOf(self).note(BROKER_HINT);
+      outputOf(self).note(GONE_HINT);
     });
   add('label', 'name a device; without a name the label is taken away')
     .argument('<device>', 'id, beginning of an id, or label')

@@ -6,7 +6,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { issueCertificate, readRequest } from '../crypto/certificates.ts';
 import { sha256 } from '../crypto/digest.ts';
-import { WireError } from '../errors.ts';
+import { TouchstoneError, WireError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { encodeCertificateMessage } from '../protocol/codec.ts';
 import { crlPath, writeBrokerCrl } from './broker-crl.ts';
@@ -20,9 +20,15 @@ const SAME_AGAIN_MS = CERTIFICATE_MS / 2;
 /** Certificates that one device may have at once: another key is certified when the oldest has run out. */
 const MAX_PER_DEVICE = 8;
 
+/** A serial number as node gives it. */
+function comparableSerial(serial: string): string {
+  const digits = serial.replace(/^0+(?=.)/, '').toUpperCase();
+  return digits.length % 2 === 0 ? digits : `0${digits}`;
+}
+
 export interface CertificateOfficeParts {
-  readonly settings: Pick<Settings, 'authority' | 'stateDir' | 'file'>;
-  readonly registry: Pick<Registry, 'certificates' | 'addCertificate' | 'revokedCertificates'>;
+  readonly settings: Pick<Settings, 'authority' | 'stateDir' | 'file' | 'tls'>;
+  readonly registry: Pick<Registry, 'certificates' | 'addCertificate' | 'revokeCertificate' | 'revokedCertificates'>;
   readonly bus: Pick<Bus, 'publish'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -80,6 +86,31 @@ export class CertificateOffice {
       if (!(error instanceof WireError)) throw error;
       log.write('warning', 'certificate', `${device} asks for a certificate: ${error.message}`, { device });
     }
+  }
+
+  /**
+   * Takes back one certificate by its serial number (hex), also one that was given out before certificates were kept, or by a thief of
+   * the authority's key. Resolves to the device that it is of; null: not known. Errors: TouchstoneError CONTROL_REFUSED; StoreError.
+   */
+  async takeBack(serial: string): Promise<string | null> {
+    const { settings, registry, clock, log } = this.#parts;
+    const number = comparableSerial(serial);
+    const own = [settings.tls.certPem, settings.authority.pem].map((pem) => new X509Certificate(pem).serialNumber);
+    if (own.map(comparableSerial).includes(number)) {
+      throw new TouchstoneError(
+        'CONTROL_REFUSED',
+        'it is a certificate of the controller or its authority: the broker would take nobody',
+      );
+    }
+    // None that this authority gave out lives longer.
+    const device = await registry.revokeCertificate(number, clock.now() + CERTIFICATE_MS);
+    log.write(
+      'warning',
+      'certificate',
+      `certificate ${number} of ${device ?? 'a device not known here'} is taken back`,
+    );
+    await this.publish();
+    return device;
   }
 
   /** Writes the list of those taken back where the broker reads it; true when it says something else than before. Errors: StoreError. */

@@ -92,6 +92,10 @@ const ROUTES: Readonly<Record<string, Route>> = {
     v.strictObject({ name: text(64), forMs: uint(MAX_TOKEN_MS) }),
     async ({ operator }, { name, forMs }) => ({ token: await operator.token(name, forMs) }),
   ),
+  'revoke-certificate': route(
+    v.strictObject({ serial: v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{1,40}$/)) }),
+    async ({ operator }, { serial }) => ({ device: await operator.takeBack(serial) }),
+  ),
   allow: route(v.strictObject({ entries: allowedEksShape }), async ({ operator }, { entries }) => ({
     admitted: await operator.allow(entries),
   })),

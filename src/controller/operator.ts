@@ -23,7 +23,7 @@ export interface OperatorParts {
   readonly challenger: Challenger;
   readonly office: CommandOffice;
   readonly desk: EnrolmentDesk;
-  readonly certificates: Pick<CertificateOffice, 'publish'>;
+  readonly certificates: Pick<CertificateOffice, 'publish' | 'takeBack'>;
   readonly tokens: Tokens;
   readonly allowed: AllowList;
   readonly clock: Clock;
@@ -132,10 +132,10 @@ export class Operator {
     return this.#move(await this.find(name), ['approved'], 'quarantined', reason);
   }
 
-  /** Out of the fleet; its history stays. */
+  /** Out of the fleet; its history stays, and so does all that is on the device: nothing erases it from here. */
   async retire(name: string, reason: string): Promise<DeviceRow> {
     const from = ['pending', 'approved', 'rejected', 'quarantined'] as const;
-    const retired = await this.#move(await this.find(name), from, 'retired', reason);
+    const retired = await this.#move(await this.find(name), from, 'retired', `${reason}; not erased`);
     await this.#parts.certificates.publish();
     return retired;
   }
@@ -171,6 +171,11 @@ export class Operator {
       await registry.setLabel(after.id, before.label);
     }
     return this.find(after.id);
+  }
+
+  /** Takes back one broker certificate by its serial number, hex; resolves to the device that it is of, null where that is not known. */
+  async takeBack(serial: string): Promise<string | null> {
+    return this.#parts.certificates.takeBack(serial);
   }
 
   /** Null takes the label away. */

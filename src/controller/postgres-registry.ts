@@ -290,6 +290,13 @@ class PostgresRegistry implements Registry {
     );
   }
 
+  async revokeCertificate(serial: string, notAfter: number): Promise<string | null> {
+    const text = `INSERT INTO touchstone.certificate (serial, device, key, not_after, pem, revoked) VALUES ($1, '', '', $2, '', 1)
+      ON CONFLICT (serial) DO UPDATE SET revoked = 1 RETURNING device`;
+    const device = (await this.#db.row<{ device: string }>(text, [serial, notAfter]))?.device ?? '';
+    return device === '' ? null : device;
+  }
+
   async revokedCertificates(now: number): Promise<string[]> {
     const text = 'SELECT serial FROM touchstone.certificate WHERE revoked = 1 AND not_after > $1 ORDER BY serial';
     const rows = await this.#db.rows<{ serial: string }>(text, [now - REGISTRY_LIMITS.certificateAfterEnd]);

@@ -215,6 +215,11 @@ export interface Registry extends AsyncDisposable {
   certificates(device: string, now: number): Promise<IssuedCertificate[]>;
   /** False when the device is not of the fleet, or no longer. Those that ended long before `now` are forgotten. */
   addCertificate(certificate: IssuedCertificate, now: number): Promise<boolean>;
+  /**
+   * Takes one certificate back, whether or not it is known here; of one that is not, it is kept in mind until `notAfter`. Resolves to the
+   * device that it is of; null: not known.
+   */
+  revokeCertificate(serial: string, notAfter: number): Promise<string | null>;
   /** Serial numbers of those that were taken back and whose time is not over at `now`, in order. */
   revokedCertificates(now: number): Promise<string[]>;
   addToken(token: TokenRow): Promise<void>;

@@ -18,6 +18,10 @@ export class CertificateTable {
       ),
       prune: db.prepare<[number]>('DELETE FROM certificate WHERE not_after < ?'),
       revoke: db.prepare<[string]>('UPDATE certificate SET revoked = 1 WHERE device = ?'),
+      revokeOne: db.prepare<[string, number], { device: string }>(
+        `INSERT INTO certificate (serial, device, key, not_after, pem, revoked) VALUES (?, '', '', ?, '', 1)
+         ON CONFLICT (serial) DO UPDATE SET revoked = 1 RETURNING device`,
+      ),
       revoked: db.prepare<[number], { serial: string }>(
         'SELECT serial FROM certificate WHERE revoked = 1 AND not_after > ? ORDER BY serial',
       ),
@@ -36,6 +40,12 @@ export class CertificateTable {
   /** All of this device. */
   revoke(device: string): void {
     this.#sql.revoke.run(device);
+  }
+
+  /** Null: it was not known. */
+  revokeOne(serial: string, notAfter: number): string | null {
+    const device = this.#sql.revokeOne.get(serial, notAfter)?.device ?? '';
+    return device === '' ? null : device;
   }
 
   revoked(now: number): string[] {

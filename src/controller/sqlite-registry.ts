@@ -289,6 +289,10 @@ class SqliteRegistry implements Registry {
     return this.#run(() => this.#certificates.add(certificate, now));
   }
 
+  revokeCertificate(serial: string, notAfter: number): Promise<string | null> {
+    return this.#run(() => this.#certificates.revokeOne(serial, notAfter));
+  }
+
   revokedCertificates(now: number): Promise<string[]> {
     return this.#run(() => this.#certificates.revoked(now));
   }

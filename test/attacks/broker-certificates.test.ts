@@ -7,7 +7,8 @@ import { downTopic } from '../../src/bus/bus.ts';
 import type { Bus } from '../../src/bus/bus.ts';
 import { connectMqttBus } from '../../src/bus/mqtt-bus.ts';
 import { systemClock } from '../../src/clock.ts';
-import { makeRequest } from '../../src/crypto/certificates.ts';
+import { loadSettings } from '../../src/controller/settings.ts';
+import { issueCertificate, makeRequest } from '../../src/crypto/certificates.ts';
 import { readCrlFile } from '../../src/crypto/crl.ts';
 import { generateKey } from '../../src/crypto/ecdsa.ts';
 import { decodeCertificateMessage } from '../../src/protocol/codec.ts';
@@ -84,6 +85,35 @@ describe('a device that was retired', () => {
     const row = { serial: 'ab', device: device.id, key: 'k', notAfter: Date.now() + 1e9, pem: '' };
     expect(await controller.registry.addCertificate(row, Date.now())).toBe(false);
     expect(came).toEqual([]);
+  });
+});
+
+describe('a certificate that nobody wrote down', () => {
+  test('is taken back by its number, and no other with it: not the device’s own, and never the controller’s', async () => {
+    const device = await enrolled();
+    const { operator } = controller.controller;
+    const { authority, tls } = loadSettings(fleet.controllerDir, Date.now());
+    const { privateKey, publicKey } = generateKey('p256');
+    const [notBefore, notAfter] = [Date.now() - 86_400_000, Date.now() + 86_400_000];
+    const leaf = { publicKey, notBefore, notAfter, names: [] };
+    const stray = issueCertificate({ ...leaf, commonName: device.id, use: 'client' }, authority);
+    const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const come = async (): Promise<Bus> =>
+      connectMqttBus({ url: fleet.url, caPem: fleet.caPem, certPem: stray, keyPem, clientId: device.id });
+    expect(await entry(come, 'in')).toBe('in');
+    const { serialNumber } = new X509Certificate(stray);
+    expect(await operator.takeBack(`00${serialNumber.toLowerCase()}`)).toBeNull();
+    reload();
+    expect(await entry(come, 'out')).toBe('out');
+    expect(await entry(async () => device.connect(), 'in')).toBe('in');
+    for (const pem of [tls.certPem, authority.pem]) {
+      const taking = operator.takeBack(new X509Certificate(pem).serialNumber);
+      await expect(taking).rejects.toThrow('certificate of the controller or its authority');
+    }
+    const [own] = await controller.registry.certificates(device.id, Date.now());
+    expect(await operator.takeBack(own?.serial ?? '')).toBe(device.id);
+    reload();
+    expect(await entry(async () => device.connect(), 'out')).toBe('out');
   });
 });
 

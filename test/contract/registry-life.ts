@@ -73,4 +73,18 @@ export function registryLifeContract(name: string, make: () => Promise<() => Pro
     expect(await registry.revokedCertificates(day)).toEqual(expect.arrayContaining(['02', '03']) as string[]);
     expect(await registry.addCertificate(certificate('10', ID), day)).toBe(false);
   });
+
+  test(`${name}: one certificate is taken back alone, whether or not it is known, and one of nobody counts for nobody`, async () => {
+    await using registry = await (await make())();
+    const day = 86_400_000;
+    await enter(registry, ID);
+    for (const serial of ['02', '03']) {
+      await registry.addCertificate({ serial, device: ID, key: 'aa', notAfter: 100 * day, pem: 'pem' }, day);
+    }
+    const taken = async (serial: string): Promise<string | null> => registry.revokeCertificate(serial, 50 * day);
+    expect([await taken('02'), await taken('AB'), await taken('AB')]).toEqual([ID, null, null]);
+    expect(await registry.revokedCertificates(day)).toEqual(['02', 'AB']);
+    expect((await registry.certificates(ID, day)).map(({ serial }) => serial)).toEqual(['03']);
+    expect(await registry.certificates('', day)).toEqual([]);
+  });
 }
