@@ -35,7 +35,7 @@ interface Fault {
   readonly name: string;
   /** Where the agent finds its TPM. */
   readonly tcti: string;
-  /** The agent may not end by it. */
+  /** An agent that has begun may not end by it; one that begins may, and begins again. */
   readonly isSurvived: boolean;
   lift(): Promise<void>;
 }
@@ -56,12 +56,13 @@ async function liveThrough(life: Life, upgrade: Upgrade, fault: Fault, tally: Ta
     life.startAgent(tcti);
   };
   start(fault.tcti);
-  if (await settled((device) => atRest(device, began), LIMIT_MS)) {
+  const begun = await settled((device) => atRest(device, began), LIMIT_MS);
+  if (begun) {
     await life.command(wanted, upgrade.source);
     // It ends, or comes to rest, or goes on trying for as long as the fault lasts.
     await settled((device) => atRest(device, began), FAULT_MS);
   }
-  if (!life.agentRuns && fault.isSurvived) faults.push(`it ended: ${endWords(life.agentEnd)}`);
+  if (!life.agentRuns && begun && fault.isSurvived) faults.push(`it ended: ${endWords(life.agentEnd)}`);
   if (!life.agentRuns && !isCoded(life.agentEnd)) faults.push(`it ended by a bug: ${endWords(life.agentEnd)}`);
   await fault.lift();
   const lifted = Date.now();
