@@ -58,14 +58,16 @@ async function bringIn(
   let judged: JudgedBytes;
   try {
     judged = await judgeFiles(parts, { model, folder: staging.model, read: staging.read }, release, slot);
-    if (judged.admitted) await sealStaging(staging, options);
+    if (judged.admitted) {
+      await sealStaging(staging, options);
+      await promote(places, staging.folder, release.id, step);
+    }
   } catch (error) {
     // A disk that fails may also refuse that: the next start removes it.
     await removeTree(staging.folder).catch(() => undefined);
     throw diskError(places.releases, error);
   }
-  if (judged.admitted) await promote(places, staging.folder, release.id, step);
-  else await removeTree(staging.folder);
+  if (!judged.admitted) await removeTree(staging.folder);
   return judged;
 }
 

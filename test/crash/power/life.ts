@@ -126,13 +126,17 @@ export class Life implements AsyncDisposable {
     await askController(controllerState, 'upgrade', body);
   }
 
-  /** Asks for evidence and waits until it was judged; false when none came in time. */
+  /**
+   * Asks for evidence and waits until it was judged; false when none came in time. Twice: who answers the second challenge has taken the
+   * first one's result, and with it which reports were heard.
+   */
   async attest(waitMs = 60_000): Promise<boolean> {
     const { controllerState, deviceId } = this.world;
-    const heard = (await askController(controllerState, 'attest', { device: deviceId, waitMs })) as {
-      answered: boolean;
+    const ask = async (): Promise<boolean> => {
+      const heard = await askController(controllerState, 'attest', { device: deviceId, waitMs });
+      return (heard as { answered: boolean }).answered;
     };
-    return heard.answered;
+    return (await ask()) && ask();
   }
 
   /** Looks at the device until `wanted`, or `withinMs` are over or `lives` is false: false. */
