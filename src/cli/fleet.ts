@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, TouchstoneError } from '../errors.ts';
+import { controllerFolderCommand } from './fleet-controller.ts';
 import { exportCommand } from './fleet-export.ts';
 import { rootCommands } from './fleet-commands.ts';
 import { each, wholeNumber } from './options.ts';
@@ -143,5 +144,6 @@ Examples:
     .action(async (options: InitOptions, self: Command) => init(options, self));
   for (const one of rootCommands()) command.addCommand(one);
   command.addCommand(exportCommand());
+  command.addCommand(controllerFolderCommand());
   return command;
 }

@@ -74,7 +74,7 @@ export function brokerConfig({ bind, fleetPort, enrolPort, paths, user }: Broker
 /** Common name of the first controller's broker certificate. */
 export const CONTROLLER_NAME = 'controller';
 /** Each controller of a fleet has a name of its own: one name is one connection. No device id looks like these. */
-const CONTROLLERS: readonly string[] = [CONTROLLER_NAME, 'controller-2', 'controller-3', 'controller-4'];
+export const CONTROLLERS: readonly string[] = [CONTROLLER_NAME, 'controller-2', 'controller-3', 'controller-4'];
 
 export const FLEET_ACL: string = [
   ...CONTROLLERS.flatMap((name) => [`user ${name}`, 'topic read touchstone/1/c/#', 'topic write touchstone/1/d/#', '']),

@@ -1,5 +1,6 @@
 // Makes a fleet: every key of the key table, fleet.json, the root statement, and the controller's and broker's files.
 import { randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { issueCertificate, makeAuthority, makeRevocationList } from '../crypto/certificates.ts';
@@ -95,6 +96,18 @@ function brokerFiles(files: Files, plan: FleetPlan, authority: { commonName: str
   files.write('broker/mosquitto.conf', config, 0o644);
 }
 
+/** What a controller of this name shows the broker. */
+export function controllerClient(
+  commonName: string,
+  authority: { readonly commonName: string; readonly key: KeyObject },
+  now: number,
+): { readonly privateKey: KeyObject; readonly certPem: string } {
+  const { privateKey, publicKey } = generateKey('p256');
+  const span = { notBefore: now - DAY_MS, notAfter: now + CERTIFICATE_DAYS * DAY_MS };
+  const certPem = issueCertificate({ ...span, commonName, publicKey, use: 'client', names: [] }, authority);
+  return { privateKey, certPem };
+}
+
 function controllerFiles(
   files: Files,
   plan: FleetPlan,
@@ -102,23 +115,12 @@ function controllerFiles(
   caPem: string,
 ): void {
   const state = (name: string): string => `controller/${name}`;
-  const client = generateKey('p256');
-  const certificate = issueCertificate(
-    {
-      commonName: CONTROLLER_NAME,
-      publicKey: client.publicKey,
-      notBefore: plan.now - DAY_MS,
-      notAfter: plan.now + CERTIFICATE_DAYS * DAY_MS,
-      use: 'client',
-      names: [],
-    },
-    authority,
-  );
+  const client = controllerClient(CONTROLLER_NAME, authority, plan.now);
   files.json(state(STATE_FILES.controller), { ...DEFAULT_CONTROLLER_FILE, brokerCrl: '../broker/revoked.crl.pem' });
   files.write(state(STATE_FILES.authority), caPem, 0o644);
   files.secret(state(STATE_FILES.authorityKey), authority.key);
   files.secret(state(STATE_FILES.tlsKey), client.privateKey);
-  files.write(state(STATE_FILES.tlsCertificate), certificate, 0o644);
+  files.write(state(STATE_FILES.tlsCertificate), client.certPem, 0o644);
   files.write(state(STATE_FILES.challengeKey), `${randomBytes(32).toString('hex')}\n`, 0o600);
   for (const folder of [
     STATE_FILES.profiles,
