@@ -17,6 +17,11 @@ export interface LogReader {
   readonly before: LogState | null;
 }
 
+/** Slots that are in no profile, and are remembered: one is enough for the verdict, and a log can name any number of them. */
+const MAX_UNKNOWN_SLOTS = 32;
+/** Bytes of the paths that are remembered of one slot; what is beyond is counted. */
+const MAX_PATH_BYTES = 16 * 1024;
+
 /**
  * The session that an agent start may not have: that of an agent which spoke before the TPM's last reset. A session is drawn at
  * each start and never stored, so a log that has it again was copied, or the TPM was reset under an agent that lived on.
@@ -30,7 +35,32 @@ function slotState(event: SlotEvent, before: SlotLogState | undefined, reader: L
   const { slots, hardwareClass } = reader.reference.profile;
   const expected = slots.find(({ name }) => name === slot);
   const wasWrong = before?.wasWrong === true || isWrong(event, expected, reader.releases.of(event), hardwareClass);
-  return { more, slot, configs, release, manifest, wasWrong, differing, statement };
+  const kept = firstOf(differing, more);
+  return { more: kept.more, slot, configs, release, manifest, wasWrong, differing: kept.differing, statement };
+}
+
+/** As many differing files as have room; the others are counted. */
+function firstOf(differing: SlotEvent['differing'], more: number): Pick<SlotLogState, 'differing' | 'more'> {
+  let bytes = 0;
+  let kept = 0;
+  for (const { path } of differing) {
+    bytes += Buffer.byteLength(path);
+    if (bytes > MAX_PATH_BYTES) break;
+    kept += 1;
+  }
+  // The count is the device's word, too.
+  const counted = Math.min(more + differing.length - kept, Number.MAX_SAFE_INTEGER);
+  return { differing: differing.slice(0, kept), more: counted };
+}
+
+/**
+ * What a registry keeps of a device must stay readable whatever its log says: all slots of its profile, and the first of the others.
+ * A controller that could not read the row of one device again would serve none.
+ */
+function remembered(slots: Iterable<SlotLogState>, { reference }: LogReader): SlotLogState[] {
+  const names = new Set(reference.profile.slots.map(({ name }) => name));
+  let unknown = 0;
+  return [...slots].filter(({ slot }) => names.has(slot) || ++unknown <= MAX_UNKNOWN_SLOTS);
 }
 
 /**
@@ -75,7 +105,7 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     pcr,
     seq,
     epoch: { resetCount: reader.epoch.resetCount, restartCount: reader.epoch.restartCount },
-    slots: [...slots.values()],
+    slots: remembered(slots.values(), reader),
     session: reader.session,
     components,
     bootExplained,
