@@ -10,6 +10,7 @@ import type { Journal, SlotRow } from '../store/journal.ts';
 import type { Tpm } from '../tpm/port.ts';
 import type { Authentic } from './authentic.ts';
 import type { Arrivals, Outcome } from './command-runner.ts';
+import type { EngineKeeper, EngineKeeperParts } from './engine-keeper.ts';
 import type { Basis } from './evidence-maker.ts';
 import type { Log } from '../log.ts';
 import type { MachineNow } from './machine.ts';
@@ -58,6 +59,8 @@ export interface AttesterParts {
   readonly stateDir: string;
   /** The health check of a release on trial. */
   check: TrialKeeperParts['check'];
+  /** The keeper of engines, in a log that said `last` of each. */
+  engines(last: EngineKeeperParts['last'], ended: EngineKeeperParts['ended']): EngineKeeper;
   /** Has `work` done when nothing else is being done. */
   soon: TrialKeeperParts['soon'];
   /** The controller should hear of something that happened by itself. */

@@ -9,18 +9,20 @@ import type { HeldChallenge } from './challenge-box.ts';
 import { CommandDesk } from './command-desk.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { Outcome } from './command-runner.ts';
+import type { EngineKeeper } from './engine-keeper.ts';
 import { makeEvidence } from './evidence-maker.ts';
 import type { MadeEvidence } from './evidence-maker.ts';
 import type { Breaking } from './glass-keeper.ts';
+import { isGranted } from './lease.ts';
 import type { ResultJudgement } from './lease-keeper.ts';
-import { lastSlotEvents } from './log-reader.ts';
+import { lastEvents } from './log-reader.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 import type { KnownSlot } from './slot-keeper.ts';
 import type { TrialStage } from './slot-policy.ts';
 import { slotWords, UseLog } from './slot-words.ts';
 import { StatusWriter } from './status-writer.ts';
 import { TrialKeeper } from './trial-keeper.ts';
-import { glassClaim, leftOf, WordKeeper } from './word-keeper.ts';
+import { glassClaim, leftOf, sayVerdict, WordKeeper } from './word-keeper.ts';
 
 /** Margin on the status file's life: two passes, and what a slow disk adds. */
 const STATUS_SLACK_MS = 5000;
@@ -37,6 +39,7 @@ export class Attester {
   #status: StatusWriter | null = null;
   #passedAt = 0;
   readonly #uses: UseLog;
+  #engines: EngineKeeper | null = null;
 
   constructor(parts: AttesterParts) {
     this.#parts = parts;
@@ -55,19 +58,15 @@ export class Attester {
       gate: parts.gate,
       log,
       monotonic: () => parts.clock.monotonic(),
-      check: async (slot, release) => parts.check(slot, release),
+      check: async (slot, release) => (await this.#engines?.ready(slot.name)) ?? parts.check(slot, release),
       soon: (work) => {
         parts.soon(work);
       },
       switched: async (slot) => {
         await this.#activated(slot, false);
-        await this.refresh();
-        await parts.tell();
+        await this.#moved();
       },
-      moved: async () => {
-        await this.refresh();
-        await parts.tell();
-      },
+      moved: async () => this.#moved(),
     });
     this.#runner = new CommandRunner({
       journal,
@@ -91,12 +90,11 @@ export class Attester {
     const { journal, recorder, self, components, start, profile, log } = this.#parts;
     await this.#runner.recover();
     const clean = (await journal.get('stopped-cleanly')) !== null;
-    const before = (await journal.get('last-time')) !== null;
-    const lastEvents = await recorder.snapshot(async (head) => lastSlotEvents(journal, head.seq));
+    const last = await recorder.snapshot(async (head) => lastEvents(journal, head.seq));
     if (start.newLog) {
       await recorder.append({ v: 1, type: 'boot', deviceId: self.deviceId, why: start.why, components });
     }
-    const previous = clean ? 'stopped' : before ? 'killed' : 'first';
+    const previous = clean ? 'stopped' : (await journal.get('last-time')) === null ? 'first' : 'killed';
     await recorder.append({ v: 1, type: 'agent-start', session: self.session, previous, components });
     await journal.put('stopped-cleanly', null);
     await this.#keepTime();
@@ -110,12 +108,17 @@ export class Attester {
         previous,
       },
     );
+    this.#engines = this.#parts.engines(last.engines, async (slot, record) => {
+      if (record !== null) this.#trials.carries(slot, record);
+      await this.#moved();
+    });
     this.#keeper = new SlotKeeper({
       slots: profile.profile.slots,
       expected: async (slot) => this.#parts.gate.expected(slot),
       measure: async (slot, expected) => this.#parts.measure(slot, expected),
       record: async (event) => recorder.append(event),
-      lastEvents,
+      lastEvents: last.slots,
+      engines: this.#engines,
       stage: (slot) => ({ trial: this.#trials.stage(slot), needs: this.#parts.gate.needs(slot) }),
     });
     this.#status = new StatusWriter({
@@ -134,6 +137,12 @@ export class Attester {
       if (state === 'TRIAL' || state === 'COMMITTING') await this.#activated(name, true);
     }
     await this.pass();
+  }
+
+  /** Something has gone on by itself. */
+  async #moved(): Promise<void> {
+    await this.refresh();
+    await this.#parts.tell();
   }
 
   get #slots(): SlotKeeper {
@@ -174,8 +183,8 @@ export class Attester {
   }
 
   /** The gate has switched the slot: said in the log whatever was there before, so that a result can show that it knew. */
-  async #activated(slot: string, resumed: boolean): Promise<void> {
-    const { known, record } = await this.#slots.look(slot, true);
+  async #activated(slot: string, resumed: boolean, anew = false): Promise<void> {
+    const { known, record } = await this.#slots.look(slot, true, anew);
     this.#say(known);
     const { state } = (await this.#parts.gate.standing(slot)).row;
     if (state !== 'TRIAL' && state !== 'COMMITTING') return;
@@ -241,17 +250,8 @@ export class Attester {
     const judgement = await this.#words.take(result);
     if (!judgement.taken || !judgement.lease) return judgement;
     await this.#parts.heard(result);
-    if (before !== result.status) {
-      log.write(
-        result.status === 'affirming' || result.status === 'warning' ? 'info' : 'error',
-        'verdict',
-        `the controller says: ${result.status}`,
-        {
-          status: result.status,
-          assurance: result.assurance,
-        },
-      );
-    }
+    sayVerdict(log, before, result);
+    if (isGranted(result.status)) await this.#engines?.heard(judgement.sent.logTo);
     await this.#trials.heard(result, judgement.sent);
     await this.refresh();
     return judgement;
@@ -299,7 +299,7 @@ export class Attester {
   async #install(body: Extract<CommandBody, { kind: 'install' }>, row: SlotRow): Promise<Outcome> {
     const outcome = await this.#parts.gate.install(body, row);
     if (outcome.kind === 'activated') {
-      await this.#activated(body.slot, false);
+      await this.#activated(body.slot, false, true);
       await this.refresh();
     }
     return outcome;

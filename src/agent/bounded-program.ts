@@ -23,6 +23,8 @@ export interface ProgramOptions {
   readonly runAs: RunAs | null;
   /** It and everything it started in its process group is killed then, ms. */
   readonly timeoutMs: number;
+  /** Nobody hears what it says, however much that is; otherwise too much of it ends it. */
+  readonly unheard?: boolean;
   /** Runs `work` while no library opens anything: what it would open just then could not be kept from the program. */
   alone<T>(work: () => T): Promise<T>;
 }
@@ -51,12 +53,16 @@ export class BoundedProgram implements AsyncDisposable {
   #wake: (() => void) | null = null;
   #closed = false;
 
-  private constructor(child: ChildProcessByStdio<Writable, Readable, Readable>, folder: string, timeoutMs: number) {
+  private constructor(
+    child: ChildProcessByStdio<Writable, Readable, Readable>,
+    folder: string,
+    { timeoutMs, unheard = false }: ProgramOptions,
+  ) {
     this.#child = child;
     this.#folder = folder;
     child.stdin.on('error', () => undefined);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.#take(text);
+      if (!unheard) this.#take(text);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-MAX_OUTPUT);
@@ -81,7 +87,7 @@ export class BoundedProgram implements AsyncDisposable {
 
   /** Starts it in a folder of its own, which is gone afterwards. What cannot be started ends at once. */
   static async start(options: ProgramOptions): Promise<BoundedProgram> {
-    const { argv, env, runAs, timeoutMs } = options;
+    const { argv, env, runAs } = options;
     const [command, ...args] = argv;
     if (command === undefined) throw new RangeError('a program has a name');
     const folder = await mkdtemp(join(tmpdir(), 'touchstone-health-'));
@@ -96,7 +102,7 @@ export class BoundedProgram implements AsyncDisposable {
         detached: true,
         ...(runAs === null ? {} : { uid: runAs.uid, gid: runAs.gid }),
       });
-      return new BoundedProgram(child, folder, timeoutMs);
+      return new BoundedProgram(child, folder, options);
     });
   }
 

@@ -1,12 +1,13 @@
 // The health check of a release on trial: its golden cases in the device's own runtime, then the operator's command.
 import { join } from 'node:path';
 import { WireError } from '../errors.ts';
+import { engineFolder } from '../gate/places.ts';
 import type { Reason } from '../gate/settle.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import { MODEL_FOLDER, readBounded } from '../release/release-folder.ts';
 import type { SignedRelease } from '../release/open.ts';
 import { BoundedProgram } from './bounded-program.ts';
-import type { Ended } from './bounded-program.ts';
+import { endWords } from './end-words.ts';
 import { differsAt, HEALTH_PLAN_BYTES, readHealthPlan } from './health-plan.ts';
 import type { HealthPlan } from './health-plan.ts';
 
@@ -22,17 +23,12 @@ export interface HealthParts {
   alone<T>(work: () => T): Promise<T>;
 }
 
-/** How a program ended, for people. */
-function endWords({ code, signal, timedOut, words }: Ended): string {
-  const how = timedOut ? 'was killed: out of time' : signal === null ? `exit code ${code ?? '-'}` : `signal ${signal}`;
-  return words === '' ? how : `${how}: ${words}`;
-}
-
 const shown = (value: unknown): string => JSON.stringify(value).slice(0, MAX_SHOWN);
 
 class Check {
   readonly #slot: SlotProfile;
   readonly #model: string;
+  readonly #engine: string;
   readonly #parts: HealthParts;
   readonly #until: number;
 
@@ -40,11 +36,14 @@ class Check {
     this.#slot = slot;
     this.#parts = parts;
     this.#model = join(parts.stateDir, 'releases', release.id, MODEL_FOLDER);
+    this.#engine = engineFolder(parts.stateDir, release.id, slot.name);
     this.#until = parts.monotonic() + (slot.healthSeconds ?? DEFAULT_SECONDS) * 1000;
   }
 
   async #start(argv: readonly string[]): Promise<BoundedProgram> {
-    const env = { TOUCHSTONE_SLOT: this.#slot.name, TOUCHSTONE_MODEL: this.#model };
+    const { name, engine } = this.#slot;
+    const made = engine === undefined ? {} : { TOUCHSTONE_ENGINE: this.#engine };
+    const env = { TOUCHSTONE_SLOT: name, TOUCHSTONE_MODEL: this.#model, ...made };
     const timeoutMs = Math.max(1, this.#until - this.#parts.monotonic());
     return BoundedProgram.start({
       argv,

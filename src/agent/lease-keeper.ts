@@ -4,7 +4,7 @@ import type { ResultStatement } from '../protocol/messages.ts';
 import { EpochMoved } from '../measure/epoch-moved.ts';
 import type { Journal, SentEvidence } from '../store/journal.ts';
 import type { Tpm } from '../tpm/port.ts';
-import { leaseNow } from './lease.ts';
+import { isGranted, leaseNow } from './lease.ts';
 import type { LeaseNow } from './lease.ts';
 
 export type ResultJudgement =
@@ -24,9 +24,6 @@ export interface LeaseKeeperParts {
   /** 16 bytes: this agent start. */
   readonly session: Buffer;
 }
-
-/** Only these words keep a model running; with any other verdict the lease ends at once, whatever the result grants. */
-const GRANTING: ReadonlySet<string> = new Set(['affirming', 'warning']);
 
 export class LeaseKeeper {
   readonly #parts: LeaseKeeperParts;
@@ -63,7 +60,7 @@ export class LeaseKeeper {
     if (toHex(sent.session) !== toHex(session) || sent.order < this.#answered) return { taken: true, lease: false };
     this.#answered = sent.order;
     this.#verdict = result.status;
-    const leaseForMs = GRANTING.has(result.status) ? result.leaseForMs : 0;
+    const leaseForMs = isGranted(result.status) ? result.leaseForMs : 0;
     const { logTo: _, ...from } = sent;
     await journal.setLease({ from, leaseForMs, status: result.status });
     return { taken: true, lease: true, sent };

@@ -26,6 +26,11 @@ export type LeaseNow =
   | { readonly state: 'expired'; readonly sinceMs: number; readonly status: string }
   | { readonly state: 'void'; readonly why: string };
 
+/** The controller trusts the device with what it holds: a lease begins, and its end means something. */
+export function isGranted(status: string): boolean {
+  return status === 'affirming' || status === 'warning';
+}
+
 /** What is left of `lease` when the TPM says `clock`. */
 export function leaseNow(lease: Term | null, clock: TpmClock, clockUpdateMs: number): LeaseNow {
   if (lease === null) return { state: 'none' };

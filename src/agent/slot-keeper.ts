@@ -8,6 +8,7 @@ import type { SlotClaim } from '../evidence/claims.ts';
 import type { SlotMeasurement } from '../measure/slot-measurer.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import type { SignedRelease } from '../release/open.ts';
+import type { EngineKeeper } from './engine-keeper.ts';
 import { claimState, slotState } from './slot-policy.ts';
 import type { SlotFound, SlotStage, SlotState, Word } from './slot-policy.ts';
 
@@ -28,11 +29,12 @@ export interface SlotKeeperParts {
   record(event: SlotEvent): Promise<number>;
   /** The last event of each slot in the current log. */
   readonly lastEvents: ReadonlyMap<string, SlotEvent>;
+  readonly engines?: Pick<EngineKeeper, 'look' | 'lack'>;
   /** How the gate has the slot; without it every slot is at rest. */
-  stage?(slot: string): SlotStage;
+  stage?(slot: string): Omit<SlotStage, 'engine'>;
 }
 
-/** A slot as just measured. `record`: number of the event that was recorded; null when there was nothing new to say. */
+/** A slot as just measured. `record`: number of the last event that was recorded; null when there was nothing new to say. */
 export interface Looked {
   readonly known: KnownSlot;
   readonly changed: boolean;
@@ -91,10 +93,10 @@ export class SlotKeeper {
 
   /**
    * Measures one slot and records an event if it says something new. `activated`: the gate has just switched it, which is always
-   * recorded: a result must be able to show that it knew of this activation.
+   * recorded: a result must be able to show that it knew of this activation. `anew`: somebody asks for another engine.
    * Errors: MeasureError, TpmError, StoreError.
    */
-  async look(name: string, activated = false): Promise<Looked> {
+  async look(name: string, activated = false, anew = false): Promise<Looked> {
     const slot = this.#parts.slots.find((one) => one.name === name);
     if (slot === undefined) throw new RangeError(`the profile has no slot ${name}`);
     const expected = await this.#parts.expected(name);
@@ -110,7 +112,10 @@ export class SlotKeeper {
     const record = changed ? await this.#parts.record(event) : null;
     if (changed) this.#last.set(name, event);
     this.#known.set(name, known);
-    return { known, changed, record };
+    // After the slot's own event: an engine is one of what the slot holds.
+    const model = found === 'as-signed' ? expected : null;
+    const engine = (await this.#parts.engines?.look(slot, model, anew)) ?? null;
+    return { known, changed: changed || engine !== null, record: engine ?? record };
   }
 
   /** Every slot that was measured, in the profile's order. */
@@ -118,13 +123,14 @@ export class SlotKeeper {
     return this.#parts.slots.flatMap((slot) => this.#known.get(slot.name) ?? []);
   }
 
-  #stage(slot: string): SlotStage {
-    return this.#parts.stage?.(slot) ?? { trial: null, needs: null };
+  #stage(slot: SlotProfile): SlotStage {
+    const parts = this.#parts;
+    return { ...(parts.stage?.(slot.name) ?? { trial: null, needs: null }), engine: parts.engines?.lack(slot) ?? null };
   }
 
   /** What may be done with the slot while lease and glasses stand so. */
   stateOf({ slot, found }: KnownSlot, word: Word): SlotState {
-    return slotState(slot, found, word, this.#stage(slot.name));
+    return slotState(slot, found, word, this.#stage(slot));
   }
 
   /** What may be done with each slot while lease and glasses stand so. */
@@ -134,7 +140,7 @@ export class SlotKeeper {
 
   claims(word: Word): SlotClaim[] {
     return this.states(word).map(({ known, state }) => {
-      const { trial } = this.#stage(known.slot.name);
+      const { trial } = this.#stage(known.slot);
       return {
         slot: known.slot.name,
         state: claimState(state),

@@ -1,5 +1,6 @@
 // What a slot may be used for now: the profile's word on failure and on an expired lease, applied to what was found.
 import type { SlotProfile } from '../profile/profile.ts';
+import type { EngineLack } from './engine-keeper.ts';
 import type { Glasses } from './glass.ts';
 import type { LeaseNow } from './lease.ts';
 
@@ -44,6 +45,8 @@ export interface SlotStage {
   readonly trial: TrialStage | null;
   /** Security version that a release must have at least, where the slot holds none that may be loaded. */
   readonly needs: bigint | null;
+  /** What its engine lacks, where the profile asks for one; absent or null: nothing. */
+  readonly engine?: EngineLack | null;
 }
 
 const AT_REST: SlotStage = { trial: null, needs: null };
@@ -65,7 +68,7 @@ export interface Word {
  * release before it has been put back. What is on trial may be loaded like any other, but not before its health check has passed.
  */
 export function slotState(slot: SlotProfile, found: SlotFound, word: Word, stage: SlotStage = AT_REST): SlotState {
-  const { trial, needs } = stage;
+  const { trial, needs, engine = null } = stage;
   const { lease, glasses } = word;
   const unfit = (use: SlotUse, why: string): SlotState => ({ use, found, why, vouchable: false });
   if (found === 'empty') {
@@ -75,6 +78,7 @@ export function slotState(slot: SlotProfile, found: SlotFound, word: Word, stage
   if (found === 'altered') {
     return unfit(USE_OF[slot.onFailure], 'what is in the slot is not what the publisher signed');
   }
+  if (engine !== null) return unfit(engine.altered ? USE_OF[slot.onFailure] : 'stopped', engine.why);
   if (trial === 'health') return unfit('stopped', TRIAL_WORDS.health);
   const fit = (use: SlotUse, why: string): SlotState => ({ use, found, why, vouchable: true });
   if (lease.state === 'running' || slot.onLeaseExpired === 'continue') {

@@ -4,6 +4,7 @@ import type { SlotProfile } from '../profile/profile.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 import type { SignedRelease } from '../release/open.ts';
 import type { SentEvidence, SlotRow } from '../store/journal.ts';
+import { isGranted } from './lease.ts';
 import type { LeaseNow } from './lease.ts';
 import type { Log } from '../log.ts';
 import type { SlotUse, TrialStage } from './slot-policy.ts';
@@ -37,8 +38,8 @@ export interface TrialKeeperParts {
 interface Trial {
   readonly slot: SlotProfile;
   readonly release: string;
-  /** Number of its activation event in the log of this session. */
-  readonly event: number;
+  /** Number of the last event in the log of this session that a result must have seen: its activation, or its engine. */
+  event: number;
   /** It began before this agent start. */
   readonly resumed: boolean;
   stage: TrialStage;
@@ -47,9 +48,6 @@ interface Trial {
   /** Since when it could be used, if it can be now; ms of the process's clock. */
   usableSince: number | null;
 }
-
-/** Granted once, so that its end means something. */
-const GRANTED: ReadonlySet<string> = new Set(['affirming', 'warning']);
 
 const ALTERED: Reason = {
   rule: 'model-bytes',
@@ -152,6 +150,12 @@ export class TrialKeeper {
     await (kept ? this.#parts.moved() : this.#parts.switched(name));
   }
 
+  /** Record `record` of the log says more of the slot, and a result must have seen that, too. */
+  carries(slot: string, record: number): void {
+    const trial = this.#trials.get(slot);
+    if (trial !== undefined) trial.event = Math.max(trial.event, record);
+  }
+
   /** The slot was measured and is not as signed. */
   async altered(slot: string): Promise<void> {
     const trial = this.#trials.get(slot);
@@ -184,7 +188,7 @@ export class TrialKeeper {
   #leaseRanOut(trial: Trial, lease: LeaseNow): boolean {
     if (lease.state === 'running') trial.leased = true;
     if (trial.slot.onLeaseExpired !== 'stop' || (lease.state !== 'expired' && lease.state !== 'void')) return false;
-    return trial.leased || (trial.resumed && lease.state === 'expired' && GRANTED.has(lease.status));
+    return trial.leased || (trial.resumed && lease.state === 'expired' && isGranted(lease.status));
   }
 
   /** Commits once it could be used for as long as the profile asks; what a cut loses of the sum is waited for again. */

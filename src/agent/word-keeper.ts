@@ -1,9 +1,11 @@
 // What the slots lean on beside their measurement: the controller's word and that of people at the device, kept together.
 import type { Claims } from '../evidence/claims.ts';
+import type { Log } from '../log.ts';
 import type { ResultStatement } from '../protocol/messages.ts';
 import type { SentEvidence } from '../store/journal.ts';
 import { GlassKeeper } from './glass-keeper.ts';
 import type { Breaking, GlassKeeperParts } from './glass-keeper.ts';
+import { isGranted } from './lease.ts';
 import type { LeaseNow } from './lease.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { LeaseKeeperParts, ResultJudgement } from './lease-keeper.ts';
@@ -22,6 +24,16 @@ export function glassClaim({ glasses }: Word): Pick<Claims, 'breakGlass'> {
   return {
     breakGlass: [...glasses].map(([slot, { leftMs, reason }]) => ({ slot, leftMs: Math.ceil(leftMs), reason })),
   };
+}
+
+/** `before`: the status of the result before. */
+export function sayVerdict(
+  log: Log,
+  before: string | null,
+  { status, assurance }: Pick<ResultStatement, 'status' | 'assurance'>,
+): void {
+  if (before === status) return;
+  log.write(isGranted(status) ? 'info' : 'error', 'verdict', `the controller says: ${status}`, { status, assurance });
 }
 
 /** Not concurrent: the agent's mailbox sees to it. Errors: TpmError, StoreError. */

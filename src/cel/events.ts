@@ -60,6 +60,23 @@ export interface SlotEvent {
   readonly more: number;
 }
 
+/**
+ * What the device's own compiler made of a slot's model: bound to the signed statement that it was made from, to what made it, and to every
+ * byte of it. `compiled`: it was made just now; `measured`: it was found so.
+ */
+export interface EngineEvent {
+  readonly v: 1;
+  readonly type: 'engine';
+  readonly slot: string;
+  readonly cause: 'compiled' | 'measured';
+  /** SHA-256 of the OMS statement's exact bytes: of the model that it was made from. */
+  readonly statement: Uint8Array;
+  /** The runtime's digest, as in Components, when it was made. */
+  readonly compiler: Uint8Array;
+  /** SHA-256 of the manifest of its files; null: there is none any more. */
+  readonly engine: Uint8Array | null;
+}
+
 /** The PCR held a value that no journalled event explains: replay goes on from `found`, and the verifier says so. */
 export interface ForeignExtensionEvent {
   readonly v: 1;
@@ -70,7 +87,7 @@ export interface ForeignExtensionEvent {
   readonly found: Uint8Array;
 }
 
-export type LogEvent = BootEvent | AgentStartEvent | SlotEvent | ForeignExtensionEvent;
+export type LogEvent = BootEvent | AgentStartEvent | SlotEvent | EngineEvent | ForeignExtensionEvent;
 
 /** How one epoch followed another (design: only the last two are suspicious). */
 export const EPOCH_CHANGES = [
@@ -126,6 +143,15 @@ export const LogEvent: Shape<LogEvent> = v.variant('type', [
       v.maxLength(MAX_DIFFERING),
     ),
     more: uint(),
+  }),
+  v.strictObject({
+    v: v.literal(1),
+    type: v.literal('engine'),
+    slot: text(64),
+    cause: v.picklist(['compiled', 'measured']),
+    statement: digest,
+    compiler: digest,
+    engine: v.nullable(digest),
   }),
   v.strictObject({ v: v.literal(1), type: v.literal('foreign-extension'), expected: digest, found: digest }),
 ]);

@@ -13,6 +13,8 @@ import { DeviceTime } from '../agent/device-time.ts';
 import { EscrowKeeper } from '../agent/escrow-keeper.ts';
 import { connectToBroker } from '../agent/broker-door.ts';
 import { CertificateKeeper } from '../agent/certificate-keeper.ts';
+import { EngineKeeper } from '../agent/engine-keeper.ts';
+import { engineWork } from '../agent/engine-work.ts';
 import { openFloor } from '../agent/floor-keeper.ts';
 import { openGlassSocket } from '../agent/glass-socket.ts';
 import { Incoming } from '../agent/incoming.ts';
@@ -158,6 +160,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
   const authentic = authenticBy(() => root.trust);
   const self = { fleetId, deviceId: device, session, agentVersion: packageVersion() };
   await using statusSocket = await StatusSocket.open(join(run.state, 'status.sock'));
+  const alone = async <T>(work: () => T): Promise<T> => tpm.withParts(async () => work());
   const attester = new Attester({
     self,
     onStatus: (status, leaseLeftMs) => {
@@ -184,9 +187,23 @@ export async function runAgent(run: AgentRun): Promise<void> {
       return checkHealth(slot, release, {
         stateDir: run.state,
         monotonic: () => systemClock.monotonic(),
-        alone: async (work) => tpm.withParts(async () => work()),
+        alone,
       });
     },
+    engines: (last, ended) =>
+      new EngineKeeper({
+        work: engineWork({ stateDir: run.state, runtime: profile.profile.runtime, pool, signal: run.signal, alone }),
+        journal,
+        log,
+        runtime: components.runtime,
+        last,
+        record: async (event) => recorder.append(event),
+        soon: (work) => {
+          agent.soon(work);
+        },
+        monotonic: () => systemClock.monotonic(),
+        ended,
+      }),
     soon: (work) => {
       agent.soon(work);
     },

@@ -1,6 +1,6 @@
 // An evidence message line by line for a person: what each part says, and what holds the parts together.
 import { shortHex, toHex } from '../bytes/text.ts';
-import type { SlotEvent } from '../cel/events.ts';
+import type { EngineEvent, SlotEvent } from '../cel/events.ts';
 import type { Claims } from '../evidence/claims.ts';
 import type { Challenge } from '../protocol/messages.ts';
 import type { Epoch } from '../tpm/port.ts';
@@ -114,9 +114,15 @@ function slotText({ slot, cause, release, manifest, differing, more }: SlotEvent
   return `slot ${slot} ${cause}: ${held}, manifest ${shortHex(manifest)}, ${files}`;
 }
 
+function engineText({ slot, cause, statement, compiler, engine }: EngineEvent): string {
+  const made = engine === null ? 'none any more' : `${shortHex(engine)}, by runtime ${shortHex(compiler)}`;
+  return `engine of slot ${slot} ${cause}, from statement ${shortHex(statement)}: ${made}`;
+}
+
 function eventText({ event }: ShownRecord): string {
   if (event.type === 'boot') return `boot of ${event.deviceId}: ${event.why}`;
   if (event.type === 'slot') return slotText(event);
+  if (event.type === 'engine') return engineText(event);
   if (event.type === 'foreign-extension') {
     return `somebody else extended the PCR: it held ${shortHex(event.found)}`;
   }

@@ -25,6 +25,11 @@ interface Outcome {
 
 type End = Pick<UpgradeState, 'end' | 'rule' | 'detail'>;
 
+/** The device was cut off while it worked on it, and found it whole all the same: its evidence says what became of it. */
+function wentOn({ kind }: Outcome, { slots }: DeviceDetail, { slot, release }: GivenUpgrade): boolean {
+  return kind === 'interrupted' && slots.some((one) => one.slot === slot && one.release === release);
+}
+
 function reported({ kind, rule, detail }: Outcome): End | null {
   if (kind === 'refused') return { end: 'refused', rule, detail };
   if (kind === 'rolled-back') return { end: 'rolled-back', rule, detail };
@@ -51,7 +56,10 @@ function measured({ slots, verdict }: DeviceDetail, { slot, release }: GivenUpgr
 function endOf(device: DeviceDetail, given: GivenUpgrade): End {
   const command = device.commands.find((one) => one.id === given.command);
   const outcome = (command?.outcome ?? null) as Outcome | null;
-  if (outcome !== null) return reported(outcome) ?? measured(device, given, outcome.detail);
+  if (outcome !== null) {
+    const end = wentOn(outcome, device, given) ? null : reported(outcome);
+    return end ?? measured(device, given, outcome.detail);
+  }
   if (device.state !== 'approved') return { end: 'failed', rule: null, detail: `the device is ${device.state} now` };
   const where = device.online
     ? 'the device works on it'

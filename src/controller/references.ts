@@ -91,16 +91,19 @@ function valuesOf(
 ): ReferenceValues {
   const { profile, digest } = loaded;
   const { id, hardwareClass, maxDetectionSeconds, tpm } = profile;
-  const slots = profile.slots.map(({ name, role, modelIds, required, configs, floor, breakGlass, plannedChanges }) => ({
-    name,
-    role,
-    modelIds,
-    required,
-    configs: configsDigest(configs),
-    ...(floor === undefined ? {} : { floor }),
-    ...(plannedChanges === undefined ? {} : { plannedChanges }),
-    ...(breakGlass === undefined ? {} : { breakGlassSeconds: breakGlass.maxSeconds }),
-  }));
+  const slots = profile.slots.map(
+    ({ name, role, modelIds, required, configs, floor, breakGlass, plannedChanges, engine }) => ({
+      name,
+      role,
+      modelIds,
+      required,
+      configs: configsDigest(configs),
+      ...(floor === undefined ? {} : { floor }),
+      ...(plannedChanges === undefined ? {} : { plannedChanges }),
+      ...(breakGlass === undefined ? {} : { breakGlassSeconds: breakGlass.maxSeconds }),
+      ...(engine === undefined ? {} : { engine: true as const }),
+    }),
+  );
   return {
     profile: {
       id,

@@ -55,6 +55,11 @@ export function releaseOfTarget(target: string): string | null {
   return isReleaseId(id) ? id : null;
 }
 
+/** What this device compiled of a release for a slot; a consumer opens STATE/slots/SLOT/engines/SLOT. It goes with its release. */
+export function engineFolder(stateDir: string, id: string, slot: string): string {
+  return join(releaseFolder(stateDir, id), 'engines', slot);
+}
+
 /** Where a release waits for its installation when no other source is named. */
 export function inboxFolder(stateDir: string, id: string): string {
   if (!isReleaseId(id)) throw new RangeError(`no release id: ${id}`);

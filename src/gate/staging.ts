@@ -94,7 +94,7 @@ export interface Staging {
 }
 
 /** Makes the folder and those in it. Errors: ReleaseError; nothing then stays behind. Whoever got a staging removes it, or seals it. */
-export async function beginStaging(options: StageOptions): Promise<Staging> {
+export async function beginStaging(options: Omit<StageOptions, 'sig' | 'passport' | 'token'>): Promise<Staging> {
   const { places, id, files, step } = options;
   // With every link in the path of the release itself followed once, what is opened below must be where it says.
   const source = await realpath(options.model);

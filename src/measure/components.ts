@@ -55,7 +55,8 @@ async function agentDigest(code: string, pool: HashPool): Promise<Buffer> {
   return treesDigest(trees);
 }
 
-async function runtimeDigest(runtime: string, pool: HashPool): Promise<Buffer> {
+/** What a runtime is compared by. Errors: MeasureError. */
+export async function runtimeDigest(runtime: string, pool: HashPool): Promise<Buffer> {
   const isFile = await lstat(runtime).then(
     (stat) => stat.isFile(),
     () => false,

@@ -1,4 +1,5 @@
 // The firmware profile: what a class of devices measures, into which PCRs, and what happens on failure.
+import { normalize } from 'node:path';
 import { hexString, name, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
@@ -38,8 +39,21 @@ export interface SlotProfile {
   readonly healthCommand?: readonly string[];
   /** For the whole health check; 60 where left out. */
   readonly healthSeconds?: number;
-  /** Who runs it; left out: who the agent is. */
+  /** Who runs it, and the compiler of engines; left out: who the agent is. */
   readonly healthUser?: RunAs;
+  /** The device compiles an engine from the model; left out: it loads the model as it is. */
+  readonly engine?: EngineProfile;
+}
+
+/** How the device's own runtime turns a signed model into an engine for its hardware. */
+export interface EngineProfile {
+  /**
+   * Program and arguments; the program lies in the profile's `runtime`, and so is measured. It finds the model folder in TOUCHSTONE_MODEL and
+   * writes its files into the folder TOUCHSTONE_ENGINE. No shell sees it.
+   */
+  readonly command: readonly string[];
+  /** How long it may take; 900 where left out. */
+  readonly seconds?: number;
 }
 
 /** A user and a group of the device, by number. */
@@ -152,6 +166,9 @@ export const Profile: Shape<Profile> = v.strictObject({
         healthCommand: v.exactOptional(argv),
         healthSeconds: v.exactOptional(v.pipe(uint(3600), v.minValue(1))),
         healthUser: v.exactOptional(v.strictObject({ uid: uint(0xffff_fffe), gid: uint(0xffff_fffe) })),
+        engine: v.exactOptional(
+          v.strictObject({ command: argv, seconds: v.exactOptional(v.pipe(uint(86_400), v.minValue(1))) }),
+        ),
         commitAfterSeconds: v.exactOptional(
           v.union([v.literal('never'), v.pipe(uint(30 * 86_400), v.minValue(1))], 'must be seconds, or never'),
         ),
@@ -192,6 +209,13 @@ export interface ProfileFault {
   readonly line: number;
 }
 
+/** The file itself, or what lies in the folder. */
+function isIn(path: string, folder: string | null): boolean {
+  if (folder === null) return false;
+  const [inside, outside] = [normalize(path), normalize(folder)];
+  return inside === outside || inside.startsWith(outside.endsWith('/') ? outside : `${outside}/`);
+}
+
 /** What no single field shows: fields that contradict each other. */
 function contradictions(profile: Profile): Omit<ProfileFault, 'line'>[] {
   const faults: Omit<ProfileFault, 'line'>[] = [];
@@ -220,6 +244,10 @@ function contradictions(profile: Profile): Omit<ProfileFault, 'line'>[] {
         `slots.${index}.commitAfterSeconds`,
         'not shorter than leaseSeconds: the lease would run out, and roll the release back, before its trial ended',
       );
+    }
+    const program = slot.engine?.command[0];
+    if (program !== undefined && !isIn(program, profile.runtime)) {
+      fault(`slots.${index}.engine.command`, 'its program must lie in runtime: what makes engines is measured');
     }
     const paths = slot.configs.map((config) => config.path);
     if (new Set(paths).size !== paths.length) fault(`slots.${index}.configs`, 'names the same path twice');

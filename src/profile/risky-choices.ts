@@ -73,10 +73,10 @@ const CHOICES: readonly Choice[] = [
         field: `slots.${index}.commitAfterSeconds`,
         message: `who hides the controller's word can let a healthy release of slot ${slot.name} commit, though it was to be stopped`,
       },
-      (slot.runtimeCommand ?? slot.healthCommand) !== undefined &&
+      (slot.runtimeCommand ?? slot.healthCommand ?? slot.engine) !== undefined &&
         slot.healthUser === undefined && {
           field: `slots.${index}`,
-          message: `without healthUser the health check of slot ${slot.name} runs with all that the agent may do`,
+          message: `without healthUser the programs for slot ${slot.name} run with all that the agent may do`,
         },
       slot.breakGlass !== undefined && {
         field: `slots.${index}.breakGlass`,

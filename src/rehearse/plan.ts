@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { toUtf8 } from '../bytes/text.ts';
 import { TouchstoneError } from '../errors.ts';
 import { loadProfile } from '../profile/profile.ts';
-import type { LoadedProfile, Profile, SlotProfile } from '../profile/profile.ts';
+import type { EngineProfile, LoadedProfile, Profile, SlotProfile } from '../profile/profile.ts';
 import type { Passport } from '../release/types.ts';
 
 export interface PlayableProfile {
@@ -20,6 +20,11 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+function inCompiler(engine: EngineProfile, inRoot: (path: string) => string): EngineProfile {
+  const [program = '', ...args] = engine.command;
+  return { ...engine, command: [inRoot(program), ...args] };
 }
 
 /**
@@ -53,7 +58,7 @@ export async function playable(
     notes.push('the slots that the release is not for are empty here, and that is not held against the device');
   }
   const slots: SlotProfile[] = [];
-  for (const { healthUser, ...slot } of profile.slots) {
+  for (const { healthUser, engine, ...slot } of profile.slots) {
     const configs = slot.configs.map((config) => ({ ...config, path: inRoot(config.path) }));
     const commands = { ...slot };
     for (const name of ['runtimeCommand', 'healthCommand'] as const) {
@@ -67,7 +72,16 @@ export async function playable(
     const keepsUser = healthUser !== undefined && process.getuid?.() === 0;
     if (healthUser !== undefined && !keepsUser)
       notes.push(`health checks of slot ${slot.name} run as this user, not as ${healthUser.uid}`);
-    slots.push({ ...commands, configs, required: slot.required && alone, ...(keepsUser ? { healthUser } : {}) });
+    // Without the runtime nothing can compile, and the model is tried as it is.
+    const compiler = runtime === null || engine === undefined ? null : inCompiler(engine, inRoot);
+    if (engine !== undefined && compiler === null) notes.push(`no engine is compiled for slot ${slot.name}`);
+    slots.push({
+      ...commands,
+      configs,
+      required: slot.required && alone,
+      ...(keepsUser ? { healthUser } : {}),
+      ...(compiler === null ? {} : { engine: compiler }),
+    });
   }
   const edited: Profile = { ...profile, runtime, slots };
   if (isDeepStrictEqual(edited, profile)) return { loaded: original, bytes, notes };

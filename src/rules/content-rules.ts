@@ -183,6 +183,36 @@ export const CONTENT_RULES = {
     atlas: 'AML.T0015',
     sai: 'inference',
   },
+  'engine-unasked': {
+    demands: 'A slot has an engine only where the profile lets the device compile one.',
+    now: 'Install the right profile on the device.',
+    atlas: null,
+    sai: 'deployment',
+  },
+  'engine-source': {
+    demands: 'An engine was made from the very model that its slot held when the log spoke of it.',
+    now: 'Stop using the slot, find out who changed it, then install the signed release again: touchstone upgrade.',
+    atlas: 'AML.T0018',
+    sai: 'deployment',
+  },
+  'engine-bytes': {
+    demands: 'An engine is byte for byte what this device was seen to compile.',
+    now: 'Find out who changed it. The agent throws it away and compiles it again; until then the slot is not to be used.',
+    atlas: 'AML.T0018',
+    sai: 'deployment',
+  },
+  'engine-compiler': {
+    demands: 'An engine was made by a runtime that is among the owner’s reference values.',
+    now: 'Compare with the runtimes you rolled out: learn the new one (touchstone profile learn --merge), or reinstall it and the release.',
+    atlas: 'AML.T0010.001',
+    sai: 'deployment',
+  },
+  'engine-unseen': {
+    demands: 'The controller has seen, in a log of this device, how an engine was compiled.',
+    now: 'Install the release again (touchstone upgrade DEVICE --release ID): its engine is then made anew.',
+    atlas: null,
+    sai: 'deployment',
+  },
   'changed-since-boot': {
     demands: 'A slot was as signed during the whole of this log, not only now.',
     now: 'Outputs since the change may be wrong: find out what changed the slot, then reboot the device to start a clean log.',

@@ -74,6 +74,12 @@ export const OUTCOME_RULES = {
     atlas: null,
     sai: 'upgrade',
   },
+  'engine-compile': {
+    demands: 'The device’s own runtime compiles an engine from the release, of plain files, in the profile’s time.',
+    now: 'Read the reason: the runtime may be too old for the model, the time too short, or the disk too full. Rehearse it with this profile.',
+    atlas: null,
+    sai: 'testing',
+  },
   'health-plan': {
     demands: 'The health check that a release names is a valid file of the model.',
     now: 'Rehearse the release before it ships: touchstone rehearse says which line is wrong.',

@@ -119,7 +119,7 @@ export interface Journal extends AsyncDisposable {
   setLease(lease: Lease): Promise<void>;
   lease(): Promise<Lease | null>;
 
-  /** Small durable facts: time that was signed last, last clean stop, root statement and its version, endorsement, certificate. */
+  /** Small durable facts: time that was signed last, last clean stop, root statement and its version, endorsement, certificate, engines. */
   get(key: FactKey): Promise<Buffer | null>;
   put(key: FactKey, value: Buffer | null): Promise<void>;
 }
@@ -141,6 +141,7 @@ export type FactKey =
   | 'next-tls-key'
   | 'next-csr'
   | 'next-certificate'
+  | 'engines'
   | 'profile';
 
 export type { EpochChange };

@@ -2,6 +2,7 @@
 import { askedChecks } from './checks/asked.ts';
 import { quotedChecks, signedChecks } from './checks/authentic.ts';
 import { deviceChecks } from './checks/device.ts';
+import { engineChecks } from './checks/engines.ts';
 import { explainedChecks } from './checks/explained.ts';
 import { floorCertificateChecks } from './checks/floor-certificate.ts';
 import { floorChecks } from './checks/floors.ts';
@@ -24,5 +25,5 @@ export const checks: Checks = {
   signed: signedChecks,
   quoted: quotedChecks,
   explained: explainedChecks,
-  expected: [...deviceChecks, ...slotChecks, ...floorChecks, ...floorCertificateChecks],
+  expected: [...deviceChecks, ...slotChecks, ...engineChecks, ...floorChecks, ...floorCertificateChecks],
 };

@@ -6,6 +6,7 @@ import type {
   BootEvent,
   Components,
   DifferingFile,
+  EngineEvent,
   ForeignExtensionEvent,
   LogEvent,
   SlotEvent,
@@ -16,10 +17,12 @@ import type { LogRecord } from './log-reader.ts';
 const K = {
   agent: key('agent'),
   cause: key('cause'),
+  compiler: key('compiler'),
   components: key('components'),
   configs: key('configs'),
   deviceId: key('deviceId'),
   differing: key('differing'),
+  engine: key('engine'),
   expected: key('expected'),
   found: key('found'),
   gateMode: key('gateMode'),
@@ -47,6 +50,8 @@ const WHY = choices(...EPOCH_CHANGES);
 const BOOT = choices('boot');
 const AGENT_START = choices('agent-start');
 const SLOT = choices('slot');
+const ENGINE = choices('engine');
+const ENGINE_CAUSES = choices('compiled', 'measured');
 const FOREIGN = choices('foreign-extension');
 
 function quickDiffering(from: QuickCbor): DifferingFile {
@@ -105,6 +110,18 @@ function quickAgentStart(from: QuickCbor): AgentStartEvent {
   };
 }
 
+function quickEngine(from: QuickCbor): EngineEvent {
+  return {
+    v: from.key(K.v).one(),
+    slot: from.key(K.slot).text(64),
+    type: from.key(K.type).oneOf(ENGINE),
+    cause: from.key(K.cause).oneOf(ENGINE_CAUSES),
+    engine: from.key(K.engine).bytesOrNull(32),
+    compiler: from.key(K.compiler).bytes(32),
+    statement: from.key(K.statement).bytes(32),
+  };
+}
+
 function quickForeign(from: QuickCbor): ForeignExtensionEvent {
   return {
     v: from.key(K.v).one(),
@@ -119,6 +136,7 @@ export function quickEvent(from: QuickCbor): LogEvent {
   const size = from.mapSize();
   if (size === 10) return quickSlot(from);
   if (size === 4) return quickForeign(from);
+  if (size === 7) return quickEngine(from);
   if (size !== 5) from.miss();
   from.key(K.v).one();
   return from.isAt(K.why) ? quickBoot(from) : quickAgentStart(from);

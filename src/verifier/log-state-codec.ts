@@ -30,6 +30,20 @@ export const logStateShape: Shape<LogState> = v.object({
   floors: v.exactOptional(v.array(v.object({ slot: text(64), floor: uint() }))),
   floorsCertified: v.exactOptional(v.literal(true)),
   floorGeneration: v.exactOptional(uint()),
+  engines: v.exactOptional(
+    v.array(
+      v.object({
+        slot: text(64),
+        statement: digest,
+        compiler: digest,
+        engine: v.nullable(digest),
+        origin: v.picklist(['made', 'unseen', 'altered', 'strange']),
+      }),
+    ),
+  ),
+  enginesMade: v.exactOptional(
+    v.array(v.object({ slot: text(64), statement: digest, compiler: digest, engine: digest })),
+  ),
   foreignExtensions: uint(),
   bootExplained: v.boolean(),
   slots: v.array(

@@ -1,6 +1,7 @@
 // What a log says in the end: each event folded into the state that the records before it left.
 import type { BootEvent, LogEvent, SlotEvent } from '../cel/events.ts';
 import type { Epoch } from '../tpm/port.ts';
+import { EngineFold, isEngineWrong } from './engines.ts';
 import { sameBytes } from './same-bytes.ts';
 import { isWrong } from './slot-judgement.ts';
 import type { ReleaseLookup } from './slot-judgement.ts';
@@ -93,10 +94,17 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
   };
   const bootExplained = base === null ? explainsBoot(events, reader.deviceId) : staysExplained(base, events);
   const spent = spentSession(reader);
+  const engines = new EngineFold(base, reader.before);
   for (const event of events) {
     seq++;
-    if (event.type === 'slot') slots.set(event.slot, slotState(event, slots.get(event.slot), reader));
-    else if (event.type === 'foreign-extension') foreignExtensions++;
+    if (event.type === 'slot') {
+      slots.set(event.slot, slotState(event, slots.get(event.slot), reader));
+      engines.slotHolds(event.slot, event.statement);
+    } else if (event.type === 'engine') {
+      const wrong = isEngineWrong(engines.take(event, slots), reader.reference);
+      const held = slots.get(event.slot);
+      if (wrong && held !== undefined) slots.set(event.slot, { ...held, wasWrong: true });
+    } else if (event.type === 'foreign-extension') foreignExtensions++;
     else components = event.components;
     if (event.type === 'agent-start') startedSession = sameBytes(event.session, spent) ? null : event.session;
   }
@@ -110,6 +118,7 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     components,
     bootExplained,
     startedSession,
+    ...engines.result(),
     foreignExtensions,
   };
 }

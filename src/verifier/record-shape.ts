@@ -59,6 +59,7 @@ const profileShape: Shape<Profile> = v.strictObject({
         role: name,
         modelIds: v.pipe(v.array(text(128)), v.maxLength(64)),
         required: v.boolean(),
+        engine: v.exactOptional(v.literal(true)),
         configs: v.nullable(digest),
       }),
     ),

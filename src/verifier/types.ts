@@ -57,6 +57,8 @@ export interface ReferenceValues {
       readonly role: string;
       readonly modelIds: readonly string[];
       readonly required: boolean;
+      /** The device compiles an engine from the model; absent: it does not. */
+      readonly engine?: true;
       /** SHA-256 of the configs manifest; null where the profile names none. */
       readonly configs: Uint8Array | null;
     }[];
@@ -102,6 +104,10 @@ export interface LogState {
   readonly floorsCertified?: true;
   /** Its floors are not set, and the token that gives them must name this; as it said last. */
   readonly floorGeneration?: number;
+  /** What the log says last of each slot's engine. */
+  readonly engines?: readonly EngineLogState[];
+  /** Engines that this device was seen to compile, the newest first. Of the device, whatever log said so. */
+  readonly enginesMade?: readonly EngineMade[];
   readonly foreignExtensions: number;
   readonly bootExplained: boolean;
   readonly slots: readonly SlotLogState[];
@@ -121,6 +127,23 @@ export interface SlotLogState {
   readonly more: number;
   /** Some record of this log said that this slot was wrong. */
   readonly wasWrong: boolean;
+}
+
+export interface EngineMade {
+  readonly slot: string;
+  readonly statement: Uint8Array;
+  readonly compiler: Uint8Array;
+  readonly engine: Uint8Array;
+}
+
+export interface EngineLogState extends Omit<EngineMade, 'engine'> {
+  /** Null: there is none any more. */
+  readonly engine: Uint8Array | null;
+  /**
+   * made: this device was seen to compile it. unseen: what it compiled from this model nobody was told. altered: it is not what it compiled.
+   * strange: the slot did not hold its model.
+   */
+  readonly origin: 'made' | 'unseen' | 'altered' | 'strange';
 }
 
 /** The device row's part that acceptance compares and sets. */

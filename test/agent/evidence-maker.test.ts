@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { firstRecord, LOG_PART_BYTES, makeEvidence } from '../../src/agent/evidence-maker.ts';
 import type { DeviceClaims } from '../../src/agent/evidence-maker.ts';
-import { lastSlotEvents } from '../../src/agent/log-reader.ts';
+import { lastEvents } from '../../src/agent/log-reader.ts';
 import { decodeLog, encodeRecord, makeRecord } from '../../src/cel/record.ts';
 import type { LogEvent, SlotEvent } from '../../src/cel/events.ts';
 import { sha256 } from '../../src/crypto/digest.ts';
@@ -165,7 +165,7 @@ describe('evidence', () => {
 describe('the log as a restarted agent reads it', () => {
   it('says the last of each slot', async () => {
     const { parts } = machine(encoded([slotEvent('a', 1), slotEvent('b', 2), slotEvent('a', 3)]));
-    const last = await lastSlotEvents(parts.journal, 3);
+    const last = (await lastEvents(parts.journal, 3)).slots;
     expect([...last].map(([slot, event]) => [slot, event.manifest[0]])).toEqual([
       ['a', 3],
       ['b', 2],
@@ -180,6 +180,6 @@ describe('the log as a restarted agent reads it', () => {
       found: Buffer.alloc(32, 1),
     };
     const { parts } = machine(encoded([slotEvent('a', 1), foreign, slotEvent('b', 2)]));
-    expect([...(await lastSlotEvents(parts.journal, 3)).keys()]).toEqual(['b']);
+    expect([...(await lastEvents(parts.journal, 3)).slots.keys()]).toEqual(['b']);
   });
 });

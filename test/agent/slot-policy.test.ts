@@ -26,6 +26,19 @@ describe('slot policy', () => {
     expect(slotState(slot(), 'as-signed', running).use).toBe('ready');
   });
 
+  it('stops what lacks its engine, and takes one that was altered for an altered model', () => {
+    const of = (altered: boolean, onFailure: SlotProfile['onFailure'] = 'stop'): string => {
+      const stage = { trial: null, needs: null, engine: { why: 'its engine', altered } };
+      return slotState(slot({ onFailure, onLeaseExpired: 'continue' }), 'as-signed', running, stage).use;
+    };
+    expect([of(false), of(true), of(true, 'degraded'), of(false, 'degraded')]).toEqual([
+      'stopped',
+      'stopped',
+      'degraded',
+      'stopped',
+    ]);
+  });
+
   it.each([
     ['stop', 'stopped'],
     ['degraded', 'degraded'],

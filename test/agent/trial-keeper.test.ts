@@ -130,6 +130,15 @@ describe('a trial', () => {
     await scene.begin();
   });
 
+  test('ends by no result that has not seen its engine', async () => {
+    scene.keeper.carries('main', EVENT + 2);
+    scene.keeper.carries('main', EVENT + 1);
+    await scene.keeper.heard(result('affirming'), { logTo: EVENT + 1 });
+    expect(scene.ends).toEqual([]);
+    await scene.keeper.heard(result('affirming'), { logTo: EVENT + 2 });
+    expect(scene.ends).toEqual(['commit']);
+  });
+
   test('is rolled back by its health check, and waits for a word after it', async () => {
     expect(scene.keeper.stage('main')).toBe('result');
     const ill = new Scene();

@@ -6,12 +6,13 @@ import type { Checks } from '../../src/verifier/checks.ts';
 import type { AppraisalInput } from '../../src/verifier/types.ts';
 import { laterRow } from '../verifier/attack.ts';
 import { contentAttacks } from '../verifier/content-attacks.ts';
+import { engineAttacks } from '../verifier/engine-attacks.ts';
 import { build } from '../verifier/evidence-builder.ts';
 import type { Bend } from '../verifier/evidence-builder.ts';
 import { floorAttacks } from '../verifier/floor-attacks.ts';
 import { quoteAttacks } from '../verifier/quote-attacks.ts';
 
-const attacks = [...quoteAttacks, ...contentAttacks, ...floorAttacks];
+const attacks = [...quoteAttacks, ...contentAttacks, ...floorAttacks, ...engineAttacks];
 
 const without = (name: string): Checks => {
   const cut = <T extends { readonly name: string }>(list: readonly T[]): readonly T[] =>

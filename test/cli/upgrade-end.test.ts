@@ -74,6 +74,7 @@ describe('an upgrade', () => {
     ['superseded', 'superseded-order', { outcome: { kind: 'command', rule: 'superseded-order', detail: '' } }],
     ['failed', 'failed', { outcome: { kind: 'command', rule: 'failed', detail: '' } }],
     ['failed', 'interrupted', { outcome: { kind: 'interrupted', rule: 'interrupted', detail: '' } }],
+    ['attested', null, { outcome: { kind: 'interrupted', rule: 'interrupted', detail: '' }, release: given.release }],
     ['failed', null, { state: 'retired' }],
   ])('is %s (%s) when the controller says %j', (end, rule, change) => {
     expect(upgradeState(device(change), given)).toMatchObject({ ...given, label: 'L', end, rule });

@@ -18,6 +18,7 @@ export const CHECK_LISTS: readonly CheckList[] = [
   { file: 'src/verifier/checks/explained.ts', list: 'explainedChecks', tests: VERIFIER },
   { file: 'src/verifier/checks/device.ts', list: 'deviceChecks', tests: VERIFIER },
   { file: 'src/verifier/checks/slots.ts', list: 'slotChecks', tests: VERIFIER },
+  { file: 'src/verifier/checks/engines.ts', list: 'engineChecks', tests: VERIFIER },
   { file: 'src/verifier/checks/floors.ts', list: 'floorChecks', tests: VERIFIER },
   { file: 'src/verifier/checks/floor-certificate.ts', list: 'floorCertificateChecks', tests: VERIFIER },
   { file: 'src/controller/newcomer-checks.ts', list: 'REQUEST_CHECKS', tests: ['test/controller/enrolment'] },

@@ -38,6 +38,7 @@ const OPTIONAL_OF_SLOT = [
   'healthCommand',
   'healthSeconds',
   'healthUser',
+  'engine',
 ];
 
 describe('firmware profiles', () => {
@@ -120,6 +121,13 @@ describe('firmware profiles', () => {
     ['a glass that stays broken', 'slots.0.breakGlass.maxSeconds', 'slots.0.breakGlass', { maxSeconds: 700_000 }],
     ['a group for a glass that is not there', 'breakGlassGid', 'breakGlassGid', 100],
     ['a program that is searched for', 'slots.0.healthCommand', 'slots.0.healthCommand', ['check.sh']],
+    ['a compiler that nobody measures', 'slots.0.engine.command', 'slots.0.engine', { command: ['/opt/make'] }],
+    [
+      'a compiler beside the runtime',
+      'slots.0.engine.command',
+      'slots.0.engine',
+      { command: ['/opt/runtime/../make'] },
+    ],
     ['a format that may hold code', 'formats.0', 'formats', ['pickle']],
     ['a format twice', 'formats', 'formats', ['onnx', 'onnx']],
     ['no format at all', 'formats', 'formats', []],

@@ -238,6 +238,18 @@ export const arbitraryEvent: Arbitrary<LogEvent> = fc.oneof(
     },
     plain,
   ),
+  fc.record(
+    {
+      v: one,
+      type: fc.constant('engine' as const),
+      slot: words(64),
+      cause: fc.constantFrom('compiled' as const, 'measured' as const),
+      statement: digest,
+      compiler: digest,
+      engine: orNull(digest),
+    },
+    plain,
+  ),
   fc.record({ v: one, type: fc.constant('foreign-extension' as const), expected: digest, found: digest }, plain),
 );
 

@@ -190,5 +190,5 @@ test('every message, event and statement of the grammar has a vector', () => {
   const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'instruction', 'endorsement', 'root', 'passport-statement'];
   expect(wanted.filter((rule) => !rules.has(rule))).toEqual([]);
   const types = cborNames.filter((name) => name.startsWith('event-')).map((name) => (cborVector(name).value as LogEvent).type);
-  expect(new Set(types)).toEqual(new Set(['boot', 'agent-start', 'slot', 'foreign-extension']));
+  expect(new Set(types)).toEqual(new Set(['boot', 'agent-start', 'slot', 'engine', 'foreign-extension']));
 });

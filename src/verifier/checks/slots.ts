@@ -2,6 +2,7 @@
 import { shortHex, toHex } from '../../bytes/text.ts';
 import type { RuleId } from '../../rules/catalogue.ts';
 import type { Check, Expected } from '../contexts.ts';
+import { isEngineWrong } from '../engines.ts';
 import type { Findings } from '../findings.ts';
 import { sameBytes } from '../same-bytes.ts';
 import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isPlanned, isWrong } from '../slot-judgement.ts';
@@ -131,8 +132,15 @@ export const slotChecks: readonly Check<Expected>[] = [
     const texts = [hexOrAbsent(slot.configs), hexOrAbsent(held.configs)] as const;
     findings.add('config-bytes', 'contraindicated', slot.name, ...texts, 'profile');
   }),
-  ofMeasured('changed-since-boot', ({ slot, held, release }, findings, { input }) => {
+  ofMeasured('changed-since-boot', ({ slot, held, release }, findings, { input, state }) => {
     if (!held.wasWrong || isWrong(held, slot, release, input.reference.profile.hardwareClass)) return;
+    if (
+      isEngineWrong(
+        state.engines?.find((one) => one.slot === slot.name),
+        input.reference,
+      )
+    )
+      return;
     const expected = 'as signed during the whole of this log';
     const found = 'wrong earlier in this log, right now';
     findings.add('changed-since-boot', 'warning', slot.name, expected, found, release?.signedBy ?? 'profile');
