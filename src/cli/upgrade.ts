@@ -1,14 +1,14 @@
 // `touchstone upgrade`: gives devices a published release and follows each to its attested end.
 import { Command, Option } from 'commander';
 import { resolve } from 'node:path';
-import type { DeviceDetail } from '../controller/views.ts';
-import { askController, followDevices } from '../controller/control-client.ts';
+import { askController } from '../controller/control-client.ts';
 import { stateOption } from './controller.ts';
 import { secondsOf } from './device.ts';
 import { EXIT } from './exit.ts';
 import { cleanText, outputOf, table } from './output.ts';
 import type { Json, Output } from './output.ts';
-import { upgradeState } from './upgrade-end.ts';
+import { interruptible } from './interrupt.ts';
+import { followUpgrades } from './upgrade-follow.ts';
 import type { GivenUpgrade, UpgradeState } from './upgrade-end.ts';
 
 interface UpgradeOptions {
@@ -24,32 +24,6 @@ const isTerminal = (): boolean => process.stderr.isTTY && (process.env['CI'] ?? 
 
 function nameOf({ device, label }: UpgradeState): string {
   return cleanText(label ?? device.slice(0, 12));
-}
-
-/** Follows until each has ended or `signal` aborts. */
-async function follow(
-  state: string,
-  given: readonly GivenUpgrade[],
-  output: Output,
-  signal: AbortSignal,
-): Promise<UpgradeState[]> {
-  const states = new Map<string, UpgradeState>(
-    given.map((one) => [one.device, { ...one, label: null, end: 'under-way', rule: null, detail: 'given' }]),
-  );
-  const enough = new AbortController();
-  const ids = given.map(({ device }) => device);
-  for await (const line of followDevices(state, ids, AbortSignal.any([signal, enough.signal]))) {
-    const { device } = line as { device: DeviceDetail };
-    const before = states.get(device.id);
-    if (before === undefined) continue;
-    const now = upgradeState(device, before);
-    states.set(device.id, now);
-    if (isTerminal() && (now.end !== before.end || now.detail !== before.detail)) {
-      output.note(`${nameOf(now)}: ${now.end}: ${cleanText(now.detail)}`);
-    }
-    if ([...states.values()].every(({ end }) => end !== 'under-way')) enough.abort();
-  }
-  return [...states.values()];
 }
 
 function exitOf(states: readonly UpgradeState[]): number {
@@ -88,13 +62,26 @@ async function upgrade(devices: string[], options: UpgradeOptions, command: Comm
     show(output, id, waiting);
     return;
   }
-  const signal = AbortSignal.timeout(Math.round(timeout * 1000));
-  const states = await follow(state, upgrades, output, signal);
-  process.exitCode = exitOf(states);
-  if (states.some(({ end }) => end === 'under-way')) {
-    output.note(`not all ended within ${timeout} s; what is under way goes on: touchstone device show DEVICE`);
-  }
-  show(output, id, states);
+  const timer = AbortSignal.timeout(Math.round(timeout * 1000));
+  await interruptible(async (interrupted) => {
+    const states = await followUpgrades(state, upgrades, AbortSignal.any([timer, interrupted]), {
+      moved: (now) => {
+        if (isTerminal()) output.note(`${nameOf(now)}: ${now.end}: ${cleanText(now.detail)}`);
+      },
+      alone: () => {
+        output.note(
+          'the controller has gone away; what devices were given goes on, and this waits for it to come back',
+        );
+      },
+    });
+    process.exitCode = exitOf(states);
+    const left = states.filter(({ end }) => end === 'under-way').length;
+    if (left > 0) {
+      const when = interrupted.aborted ? 'were under way when you stopped' : `had not ended within ${timeout} s`;
+      output.note(`${left} of ${states.length} ${when}, and go on: touchstone device show DEVICE`);
+    }
+    show(output, id, states);
+  });
 }
 
 /** `touchstone upgrade`. */

@@ -294,10 +294,12 @@ export class Operator {
   async plan(names: readonly string[], wish: Pick<UpgradeWish, 'release' | 'slot'>): Promise<UpgradePlan> {
     const release = this.#release(wish.release);
     const slots: { device: DeviceRow; slot: string }[] = [];
-    for (const name of new Set(names)) {
+    for (const name of names) {
       const device = await this.find(name);
       if (device.state !== 'approved')
         return refuse(`${device.id} is ${device.state}: only approved devices are upgraded`);
+      // It may be named twice, by its id and by its label.
+      if (slots.some((one) => one.device.id === device.id)) continue;
       slots.push({ device, slot: this.#slotFor(device, release, wish.slot) });
     }
     return { release, folder: this.#parts.references.references.folders.get(release.id) ?? null, slots };
