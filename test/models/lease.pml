@@ -20,7 +20,7 @@
  *   RUNNING = 'running' in src/agent/lease.ts
  *   SESSION = sent.session in src/agent/lease-keeper.ts
  *   ORDER = sent.order in src/agent/lease-keeper.ts
- *   GRANTING = GRANTING in src/agent/lease-keeper.ts
+ *   GRANTING = isGranted in src/agent/lease-keeper.ts
  *   take = take( in src/agent/lease-keeper.ts
  *   answered = #answered in src/agent/lease-keeper.ts
  *   start = randomBytes(16) in src/cli/agent-wiring.ts
