@@ -34,6 +34,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./floor.ts')).floorCommand(),
   },
   {
+    name: 'station',
+    group: 'Setting up:',
+    summary: 'sign at a factory line which devices may enrol, without a network',
+    load: async () => (await import('./station.ts')).stationCommand(),
+  },
+  {
     name: 'broker',
     group: 'Setting up:',
     summary: 'configure the MQTT broker of a fleet',

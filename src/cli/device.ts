@@ -136,7 +136,19 @@ export function deviceCommand(): Command {
     .argument('[key]', 'TPM Name of the endorsement key (hex), or a JSON file as --json shows the list')
     .addOption(new Option('--note <text>', 'who or what it is; shown as who approved').default('operator'))
     .addOption(new Option('--pinned', 'you have seen that it is a hardware TPM, though no vendor certifies it'))
-    .addOption(new Option('--remove', 'take the key off the list; a device that is in keeps its place'));
+    .addOption(
+      new Option(
+        '--remove',
+        'take the key off the list, or a batch back by its id; a device that is in keeps its place',
+      ),
+    )
+    .addOption(new Option('--import <batch>', 'let in what a station signed (touchstone station sign)'))
+    .addOption(
+      new Option(
+        '--export <file>',
+        'write down who is let in by whom: .csv a table, else JSON with the signed batches',
+      ),
+    );
   allow.action(allowKeys);
   add(
     'escrow',

@@ -8,7 +8,7 @@ import { writeFileDurably } from '../files/durable.ts';
 import { encodeRootFile } from '../release/root-chain.ts';
 import { nextRoot, proposalAfter, rolesOf } from '../release/root-change.ts';
 import type { RootChange } from '../release/root-change.ts';
-import { rootKeyOf, signRoot } from '../release/root-keys.ts';
+import { keysOf, rootKeyOf, signRoot } from '../release/root-keys.ts';
 import { rootSigners } from '../release/root-link.ts';
 import type { RootKey, RootStatement } from '../release/types.ts';
 import { trustIn } from './fleet-folder.ts';
@@ -30,6 +30,7 @@ export interface RotateOptions extends ChangeOptions {
   readonly releaseThreshold?: readonly string[];
   readonly floorKey?: readonly string[];
   readonly escrowKey?: string;
+  readonly stationKey?: readonly string[];
   readonly operatorKey?: readonly string[];
   readonly resultKey?: readonly string[];
 }
@@ -59,13 +60,28 @@ function pairOf(text: string, option: string, example: string): [string, string]
   return left === undefined || right === undefined ? usage(`${option} ${text}: it must be ${example}`) : [left, right];
 }
 
+/** `FILE=a,b`: a key and what it is for. */
+async function keyAndNames(pair: string, option: string, example: string): Promise<{ key: RootKey; names: string[] }> {
+  const [file, names] = pairOf(pair, option, example);
+  const [key] = await publicKeys([file]);
+  if (key === undefined) throw new TypeError('a key was read');
+  return { key, names: [...new Set(names.split(','))] };
+}
+
 async function publishersOf(pairs: readonly string[] = []): Promise<RootStatement['publishers']> {
   return Promise.all(
     pairs.map(async (pair) => {
-      const [file, models] = pairOf(pair, '--publisher', 'PUBLIC_KEY=MODEL[,MODEL]');
-      const [key] = await publicKeys([file]);
-      if (key === undefined) throw new TypeError('a key was read');
-      return { ...key, modelIds: [...new Set(models.split(','))] };
+      const { key, names } = await keyAndNames(pair, '--publisher', 'PUBLIC_KEY=MODEL[,MODEL]');
+      return { ...key, modelIds: names };
+    }),
+  );
+}
+
+async function stationsOf(pairs: readonly string[] = []): Promise<NonNullable<RootStatement['stations']>> {
+  return Promise.all(
+    pairs.map(async (pair) => {
+      const { key, names } = await keyAndNames(pair, '--station-key', 'PUBLIC_KEY=PROFILE[,PROFILE]');
+      return { ...key, profiles: names };
     }),
   );
 }
@@ -138,6 +154,7 @@ export async function rotate(options: RotateOptions, command: Command): Promise<
         releaseThresholds: thresholdsOf(options.releaseThreshold),
         floor: await publicKeys(options.floorKey),
         ...(escrow === undefined ? {} : { escrow }),
+        stations: await stationsOf(options.stationKey),
         operators: await publicKeys(options.operatorKey),
         results: await publicKeys(options.resultKey),
       };
@@ -151,9 +168,7 @@ export async function revoke(name: string, options: RevokeOptions, command: Comm
   await propose(
     options,
     async (now) => {
-      const recovery = [now.floorRecovery, now.escrow].filter((key) => key !== undefined);
-      const all = [...now.root.keys, ...now.publishers, ...now.floor, ...recovery, ...now.operators, ...now.results];
-      const ids = [...new Set(all.map((one) => one.id))].filter((id) => id.startsWith(name));
+      const ids = [...new Set(keysOf(now).map((one) => one.id))].filter((id) => id.startsWith(name));
       const [id] = ids;
       if (!/^[0-9a-f]{8,64}$/.test(name) || id === undefined)
         usage(`${name} is no key of this fleet: see touchstone fleet show`);
@@ -162,6 +177,11 @@ export async function revoke(name: string, options: RevokeOptions, command: Comm
       if (rolesOf(now, id).includes('result')) {
         outputOf(command).note(
           'endorsements that it signed count no more once it is revoked: start the controllers with another result key of the statement in force before, and they sign them anew; later only touchstone device approve endorses a device again',
+        );
+      }
+      if (rolesOf(now, id).some((role) => role.startsWith('station'))) {
+        outputOf(command).note(
+          'no batch that it signed lets a device in any more, whatever its date; devices that are enrolled keep their place',
         );
       }
       const issuedAt = Date.now();

@@ -39,12 +39,17 @@ function rotateCommand(): Command {
     .option('--release-threshold <model=n>', 'releases of this model need n publishers (repeatable)', each)
     .option('--floor-key <pub>', 'public key that may sign floor tokens (repeatable)', each)
     .option('--escrow-key <pub>', 'public P-256 key that devices seal the auth values of their TPMs to')
+    .option(
+      '--station-key <pub=profiles>',
+      'public key of a factory line and the profiles it lets in, a,b (repeatable)',
+      each,
+    )
     .option('--operator-key <pub>', 'public key that may command devices (repeatable)', each)
     .option('--result-key <pub>', 'public key that may sign verdicts (repeatable)', each)
     .addHelpText(
       'after',
       `
-Without other options it only moves the end. Keys of publishers, operators and controllers are added: to end one, revoke it.
+Without other options it only moves the end. Keys of publishers, stations, operators and controllers are added: to end one, revoke it.
 The statement counts once enough root keys of the statement before, and enough of those it names itself, have signed it.
 
 Example:

@@ -1,6 +1,7 @@
 // A root statement as people and scripts see it: who may what, until when, and what is still to be signed.
 import type { RootProposal, SideSigned } from '../release/root-change.ts';
 import { rolesOf } from '../release/root-change.ts';
+import { keysOf } from '../release/root-keys.ts';
 import { rootSigners } from '../release/root-link.ts';
 import type { RootKey, RootStatement } from '../release/types.ts';
 import { cleanText, table } from './output.ts';
@@ -40,6 +41,7 @@ export function rootDocument(root: RootStatement, now: number): { readonly [name
     publishers: root.publishers.map((one) => ({ ...keyDocument(root, one), modelIds: [...one.modelIds] })),
     releaseThresholds: (root.releaseThresholds ?? []).map((one) => ({ ...one })),
     floor: keys(root.floor),
+    stations: (root.stations ?? []).map((one) => ({ ...keyDocument(root, one), profiles: [...one.profiles] })),
     operators: keys(root.operators),
     results: keys(root.results),
     revoked: root.revoked.map((one) => ({ ...one })),
@@ -50,9 +52,7 @@ const day = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).to
 
 /** A heading and a line for each key. */
 export function rootLines(output: Output, root: RootStatement): string[] {
-  const recovery = [root.floorRecovery, root.escrow].filter((key) => key !== undefined);
-  const all = [...root.root.keys, ...root.publishers, ...root.floor, ...recovery, ...root.operators, ...root.results];
-  const ids = [...new Set([...all.map((one) => one.id), ...root.revoked.map((one) => one.id)])];
+  const ids = [...new Set([...keysOf(root), ...root.revoked].map((one) => one.id))];
   const rows = ids.map((id) => {
     const gone = root.revoked.find((one) => one.id === id);
     const state =
@@ -92,8 +92,7 @@ function sideLine(output: Output, who: string, { threshold, keys, signed }: Side
 
 /** What changes for each key, and what is still to be signed. */
 export function proposalLines(output: Output, { before, root, byBefore, byItself }: RootProposal): string[] {
-  const ids = (one: RootStatement): string[] =>
-    [...one.root.keys, ...one.publishers, ...one.floor, ...one.operators, ...one.results].map((key) => key.id);
+  const ids = (one: RootStatement): string[] => keysOf(one).map((key) => key.id);
   const standing = (one: RootStatement, id: string): string => {
     const gone = one.revoked.find((revoked) => revoked.id === id);
     return gone === undefined ? rolesOf(one, id).join('; ') || 'nothing' : `revoked: ${gone.reason}`;

@@ -55,6 +55,14 @@ function certificateFacts({ certificates }: TpmSurvey): CertificateFacts[] {
   });
 }
 
+function pemOf(der: Buffer): string | null {
+  try {
+    return new X509Certificate(der).toString();
+  } catch {
+    return null;
+  }
+}
+
 /** `identifying`: with what names this one TPM for ever: certificates and the Name of its endorsement key. */
 export function surveyDocument(survey: TpmSurvey, identifying: boolean): Json {
   const { ek, ownership, clock } = survey;
@@ -69,8 +77,13 @@ export function surveyDocument(survey: TpmSurvey, identifying: boolean): Json {
     endorsementKey:
       'refused' in ek
         ? { refused: ek.refused }
-        : { template: ek.template, certified: ek.certified, ...(identifying ? { name: toHex(ek.name) } : {}) },
+        : {
+            template: ek.template,
+            certified: ek.certified,
+            ...(identifying ? { name: toHex(ek.name), public: toHex(ek.publicArea) } : {}),
+          },
     certificates: certificateFacts(survey).map(({ pem, ...facts }) => ({ ...facts, ...(identifying ? { pem } : {}) })),
+    ...(identifying ? { chain: survey.chain.map(pemOf) } : {}),
     attestationKey: 'refused' in survey.ak ? { refused: survey.ak.refused } : { quoteMs: survey.ak.quoteMs },
     handles: {
       persistent: survey.persistent.map(({ handle, type, attributes }) => ({

@@ -5,6 +5,7 @@ import type { JsonLimits } from '../bytes/json-strict.ts';
 import { parseFile, text, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
 import { ConfigError, WireError } from '../errors.ts';
+import { ekNameShape } from '../release/batch.ts';
 
 export interface AllowedEk {
   /** TPM Name of the endorsement key: algorithm and digest, 34 or 50 bytes as hex. */
@@ -21,7 +22,7 @@ const MAX_ENTRIES = 100_000;
 export const ALLOW_LIST_LIMITS: JsonLimits = { maxBytes: 32 * 1024 * 1024, maxDepth: 4 };
 
 const allowedEkShape: Shape<AllowedEk> = v.strictObject({
-  ekName: v.pipe(v.string(), v.regex(/^(?:000b[0-9a-f]{64}|000c[0-9a-f]{96})$/, 'it is no TPM Name in hex')),
+  ekName: ekNameShape,
   note: text(64),
   pinned: v.boolean(),
 });

@@ -1,8 +1,10 @@
 // The requests that the control interface takes, each with the shape of its body and what is answered.
 import { parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
-import { fromBase64, toBase64 } from '../bytes/text.ts';
+import { fromBase64, toBase64, toUtf8 } from '../bytes/text.ts';
 import { MAX_VALID_FOR_MS } from '../protocol/messages.ts';
+import { BATCH_BYTES } from '../release/batch.ts';
+import type { AdmissionOffice } from './admission-office.ts';
 import { allowedEksShape } from './allow-list.ts';
 import type { BundleOffice } from './bundle-office.ts';
 import { fleetExport } from './fleet-export.ts';
@@ -14,6 +16,7 @@ import type { DeviceDetail, ViewParts } from './views.ts';
 
 export interface RouteParts {
   readonly operator: Operator;
+  readonly admissions: AdmissionOffice;
   readonly bundles: BundleOffice;
   readonly records: RecordOffice;
   readonly views: ViewParts;
@@ -90,20 +93,27 @@ const ROUTES: Readonly<Record<string, Route>> = {
   }),
   token: route(
     v.strictObject({ name: text(64), forMs: uint(MAX_TOKEN_MS) }),
-    async ({ operator }, { name, forMs }) => ({ token: await operator.token(name, forMs) }),
+    async ({ admissions }, { name, forMs }) => ({ token: await admissions.token(name, forMs) }),
   ),
   'revoke-certificate': route(
     v.strictObject({ serial: v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{1,40}$/)) }),
     async ({ operator }, { serial }) => ({ device: await operator.takeBack(serial) }),
   ),
-  allow: route(v.strictObject({ entries: allowedEksShape }), async ({ operator }, { entries }) => ({
-    admitted: await operator.allow(entries),
+  allow: route(v.strictObject({ entries: allowedEksShape }), async ({ admissions }, { entries }) => ({
+    admitted: await admissions.allow(entries),
   })),
-  allowed: route(nothing, async ({ operator }) => Promise.resolve({ entries: operator.allowed() })),
-  disallow: route(v.strictObject({ ekName: text(128) }), async ({ operator }, { ekName }) => {
-    operator.disallow(ekName);
-    return Promise.resolve({ entries: operator.allowed() });
+  allowed: route(nothing, async ({ admissions }) => Promise.resolve(admissions.expected())),
+  disallow: route(v.strictObject({ name: text(128) }), async ({ admissions }, { name }) => {
+    await admissions.disallow(name);
+    return admissions.expected();
   }),
+  batch: route(
+    v.strictObject({ file: v.pipe(v.string(), v.maxLength(BATCH_BYTES)) }),
+    async ({ admissions }, { file }) => admissions.takeBatch(toUtf8(file)),
+  ),
+  'batch-file': route(v.strictObject({ id: text(64) }), async ({ admissions }, { id }) => ({
+    file: (await admissions.batchFile(id)).toString('utf8'),
+  })),
   floors: route(v.strictObject({ device, token: text(4096) }), async ({ operator }, request) =>
     operator.giveFloors(request.device, request.token),
   ),
@@ -134,6 +144,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
     return { ...heard, ...(await shown(parts, await parts.operator.find(id))) };
   }),
 };
+
+/** Longest request: an evidence message in base64; a batch is longer, and its quotes are escaped once more. */
+export function longestBody(action: string): number {
+  return action === 'batch' ? BATCH_BYTES + 64 * 1024 : 512 * 1024;
+}
 
 /** Null when there is no such action. */
 export function routeOf(action: string): Route | null {

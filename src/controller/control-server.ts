@@ -6,13 +6,11 @@ import { chmod, rm } from 'node:fs/promises';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { ConfigError, isPassing, TouchstoneError } from '../errors.ts';
 import type { Bell } from './bell.ts';
-import { routeOf } from './control-routes.ts';
+import { longestBody, routeOf } from './control-routes.ts';
 import type { RouteParts } from './control-routes.ts';
 import { takesConnections } from './takes-connections.ts';
 import { deviceDetail } from './views.ts';
 
-/** Longest request: an evidence message in base64. */
-const MAX_BODY = 512 * 1024;
 /** People and scripts that follow at once. */
 const MAX_FOLLOWERS = 64;
 const MAX_FOLLOWED = 1000;
@@ -24,15 +22,15 @@ export interface ControlParts extends RouteParts {
   readonly bell: Bell;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
+async function bodyOf(request: IncomingMessage, longest: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_BODY) throw new TouchstoneError('CONTROL_REFUSED', `a request is at most ${MAX_BODY} bytes long`);
+    if (length > longest) throw new TouchstoneError('CONTROL_REFUSED', `this request is at most ${longest} bytes long`);
     chunks.push(chunk);
   }
-  return length === 0 ? {} : parseJsonStrict(Buffer.concat(chunks), { maxBytes: MAX_BODY, maxDepth: 8 });
+  return length === 0 ? {} : parseJsonStrict(Buffer.concat(chunks), { maxBytes: longest, maxDepth: 8 });
 }
 
 function send(response: ServerResponse, status: number, document: unknown): void {
@@ -104,7 +102,7 @@ export class ControlServer implements AsyncDisposable {
       send(response, 404, { error: { code: 'CONTROL_REFUSED', message: 'requests are POST /v1/ACTION' } });
       return;
     }
-    const body = await bodyOf(request);
+    const body = await bodyOf(request, longestBody(action));
     const route = routeOf(action);
     if (action === 'follow') await this.#follow(body, response, signal);
     else if (route !== null) send(response, 200, await route(this.#parts, body, signal));

@@ -6,7 +6,9 @@ import { KeyThreads } from '../crypto/key-threads.ts';
 import { isPassing } from '../errors.ts';
 import type { Trust } from '../release/root.ts';
 import type { Appraisal } from '../verifier/types.ts';
-import { openAllowList } from './allow-list.ts';
+import { AdmissionOffice, admissionIn } from './admission-office.ts';
+import { Admission } from './admission.ts';
+import type { BatchShelf } from './batch-shelf.ts';
 import { Bell } from './bell.ts';
 import { BundleOffice } from './bundle-office.ts';
 import { Challenger } from './challenger.ts';
@@ -15,6 +17,7 @@ import { CommandOffice } from './command-office.ts';
 import { ControlServer } from './control-server.ts';
 import { renewEndorsements } from './endorsement-renewal.ts';
 import { EnrolmentDesk } from './enrolment.ts';
+import { healthOf } from './health.ts';
 import type { ControllerHealth } from './health.ts';
 import { Intake } from './intake.ts';
 import type { Log } from '../log.ts';
@@ -31,7 +34,7 @@ import { Roster } from './roster.ts';
 import type { Known } from './roster.ts';
 import { assertNamed, STATE_FILES } from './settings.ts';
 import type { Settings } from './settings.ts';
-import { adoptTokenFile, Tokens } from './tokens.ts';
+import { adoptTokenFile } from './tokens.ts';
 
 export interface ControllerParts {
   readonly settings: Settings;
@@ -60,6 +63,8 @@ export class Controller {
   readonly #intake: Intake;
   readonly #postRoom: PostRoom;
   readonly #operator: Operator;
+  readonly #batches: BatchShelf;
+  readonly #admissions: AdmissionOffice;
   readonly #bundles: BundleOffice;
   readonly #records: RecordOffice;
   readonly #restoration: Restoration;
@@ -114,7 +119,6 @@ export class Controller {
       overtaken: ({ id }, isAhead) => (isAhead ? this.#restoration.ahead(id) : this.#challenger.askSoon(id)),
       failed,
     });
-    const tokens = new Tokens(registry);
     this.#restoration = new Restoration({
       registry,
       roster: this.#roster,
@@ -124,7 +128,6 @@ export class Controller {
       log,
       markFile: join(settings.stateDir, STATE_FILES.mark),
     });
-    const allowed = openAllowList(join(settings.stateDir, STATE_FILES.allowed));
     this.#certificates = new CertificateOffice({ settings, registry, bus, clock, log });
     this.#lookout = new Lookout({
       office: this.#office,
@@ -134,6 +137,8 @@ export class Controller {
       clock,
       log,
     });
+    const admission = admissionIn(settings.stateDir, { registry, clock, log, trust: () => this.#references.trust });
+    this.#batches = admission.batches;
     const desk = new EnrolmentDesk({
       certificates: this.#certificates,
       settings,
@@ -142,8 +147,7 @@ export class Controller {
       registry,
       bus,
       clock,
-      tokens,
-      allowed,
+      admission: new Admission(admission),
       log,
       sendRoot: async (device) => this.#rootOffice.send(device),
       changed: async (device) => {
@@ -174,12 +178,11 @@ export class Controller {
       office: this.#office,
       desk,
       certificates: this.#certificates,
-      tokens,
-      allowed,
       clock,
       log,
       bell: this.#bell,
     });
+    this.#admissions = new AdmissionOffice({ ...admission, registry, desk });
     this.#records = new RecordOffice({
       registry,
       operator: this.#operator,
@@ -202,6 +205,10 @@ export class Controller {
 
   get operator(): Operator {
     return this.#operator;
+  }
+
+  get admissions(): AdmissionOffice {
+    return this.#admissions;
   }
 
   get bundles(): BundleOffice {
@@ -257,28 +264,13 @@ export class Controller {
 
   /** How the daemon itself is doing. Errors: StoreError. */
   async health(): Promise<ControllerHealth> {
-    const { settings, bus, registry } = this.#parts;
-    const { received, accepted, refused, dropped } = this.#intake.counts;
-    const { references } = this.#references;
-    return {
-      fleetId: settings.trust.fleet.fleetId,
-      broker: { url: settings.trust.fleet.broker.url, connected: bus.connected },
-      evidence: { received, accepted, dropped, refused: Object.fromEntries(refused) },
-      tooFast: Object.fromEntries(this.#postRoom.dropped),
-      references: {
-        profiles: [...references.profiles.keys()],
-        releases: [...references.releases.values()].map(({ id, modelId, version, securityVersion, withdrawn }) => ({
-          id,
-          modelId,
-          version,
-          securityVersion,
-          withdrawn,
-        })),
-        faults: [...this.#references.faults, ...(settings.ekTrust.fault === null ? [] : [settings.ekTrust.fault])],
-      },
-      devicesWithCommands: await registry.devicesWithCommands(),
+    return healthOf({
+      ...this.#parts,
+      intake: this.#intake,
+      postRoom: this.#postRoom,
+      references: this.#references,
       gap: this.#restoration.gap,
-    };
+    });
   }
 
   /** Runs until `signal` says stop (resolves) or something breaks (rejects with it). `ready` is called when it listens. */
@@ -291,11 +283,13 @@ export class Controller {
     await this.#office.look();
     await adoptTokenFile(join(settings.stateDir, STATE_FILES.tokens), registry, log);
     await this.#restoration.open();
+    await this.#batches.open();
     using _references = this.#references;
     await using _keys = this.#keys;
     this.#references.watch();
     await using _control = await ControlServer.open(join(settings.stateDir, STATE_FILES.socket), {
       operator: this.#operator,
+      admissions: this.#admissions,
       bundles: this.#bundles,
       records: this.#records,
       views: { settings, registry, roster: this.#roster, references: this.#references, now: () => clock.now() },

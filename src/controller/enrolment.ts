@@ -1,26 +1,24 @@
 // Enrolment as the controller runs it: request → credential → proof → pending, until somebody who may approves.
 import { randomBytes } from 'node:crypto';
-import { toHex, toUtf8 } from '../bytes/text.ts';
+import { toUtf8 } from '../bytes/text.ts';
 import { downTopic } from '../bus/bus.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { equalBytes, sha256 } from '../crypto/digest.ts';
-import { BusError, ConfigError, WireError } from '../errors.ts';
+import { BusError, WireError } from '../errors.ts';
 import { decodeEnrolProof, decodeEnrolRequest, encodeEnrolCredential, encodeEnrolOutcome } from '../protocol/codec.ts';
-import type { Endorsement, EnrolOutcome, EnrolProof, EnrolRequest } from '../protocol/messages.ts';
+import type { EnrolOutcome, EnrolProof, EnrolRequest } from '../protocol/messages.ts';
 import { openStatement, signStatement } from '../protocol/statement.ts';
 import type { Trust } from '../release/root.ts';
-import { objectName } from '../tpm/wire/names.ts';
 import type { Finding } from '../rules/finding.ts';
-import { credentialFor, pinned, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
+import { credentialFor, endorsementOf, pinned, proofFindings, readNewcomer, sameKeys } from './newcomer.ts';
 import type { Newcomer, Read } from './newcomer.ts';
-import type { AllowedEk, AllowList } from './allow-list.ts';
+import type { Admission } from './admission.ts';
 import type { CertificateOffice } from './certificate-office.ts';
 import type { Log } from '../log.ts';
 import type { References } from './references.ts';
 import type { DeviceRow, Endorsed, Registry } from './registry.ts';
 import type { Settings } from './settings.ts';
-import type { Tokens } from './tokens.ts';
 
 /** Devices that may wait for approval at once. */
 const MAX_PENDING = 1000;
@@ -38,8 +36,7 @@ export interface EnrolmentParts {
   readonly bus: Pick<Bus, 'publish'>;
   readonly clock: Clock;
   readonly certificates: Pick<CertificateOffice, 'issue'>;
-  readonly tokens: Tokens;
-  readonly allowed: AllowList;
+  readonly admission: Admission;
   readonly log: Log;
   /** Sends the root statement to a device that is let in: its firmware may be older than the keys of today. */
   readonly sendRoot?: (device: string) => Promise<void>;
@@ -50,6 +47,16 @@ export interface EnrolmentParts {
 function refusal(rule: Finding['rule'], expected: string, found: string): Finding {
   return { rule, status: 'contraindicated', subject: 'device', expected, found, source: 'fleet' };
 }
+
+/** For who decides about a device that was of the fleet before. */
+const RETURNED: Finding = {
+  rule: 'enrol-returned',
+  status: 'warning',
+  subject: 'device',
+  expected: 'a device that was not of the fleet before',
+  found: 'one that was retired, with another attestation key',
+  source: 'fleet',
+};
 
 function isRequest(bytes: Buffer): EnrolRequest | null {
   try {
@@ -175,12 +182,14 @@ export class EnrolmentDesk {
 
   /** The keys are of one TPM and it answers: the device may wait for approval, or has a token. */
   async #enter(newcomer: Newcomer, bytes: Buffer): Promise<void> {
-    const { registry, tokens, clock, log, changed } = this.#parts;
-    const { request, tier, warnings } = newcomer;
+    const { registry, admission, clock, log, changed } = this.#parts;
+    const { request, tier } = newcomer;
     const { deviceId: id, profile } = request;
-    const enrolment = { id, request: bytes, secretProven: true, findings: warnings };
     const known = await registry.device(id);
     const again = known?.state === 'retired' && !(await this.#isSame(known, request));
+    const returned = again || (await this.#hasReturned(id));
+    const findings = [...newcomer.warnings, ...(returned ? [RETURNED] : [])];
+    const enrolment = { id, request: bytes, secretProven: true, findings };
     const added = again
       ? await registry.enrolAgain({ id, profile, tier }, enrolment)
       : await registry.addDevice({ id, label: null, profile, tier }, enrolment);
@@ -196,23 +205,15 @@ export class EnrolmentDesk {
     if (!added && known?.state !== 'pending') return;
     if (await this.admitAllowed(id)) return;
     // A token is for who waits; a device that has its place does not use one up.
-    const token = request.token === null ? null : await tokens.take(request.token, clock.now());
-    if (token !== null) await this.approve(id, `token ${token}`);
+    const approvedBy = await admission.byToken(request.token);
+    if (approvedBy !== null) await this.approve(id, approvedBy);
   }
 
-  /** A file of the operator's that is damaged lets nobody in, and does not end the daemon: newcomers make us look into it. */
-  #consult<T>(look: () => T): T | null {
-    try {
-      return look();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#parts.log.write('error', 'config', `nobody is let in by it: ${error.message}`);
-      return null;
-    }
-  }
-
-  #allowed({ ek }: Newcomer): AllowedEk | null {
-    return this.#consult(() => this.#parts.allowed.find(toHex(objectName(ek))));
+  /** It waits, and was retired before. */
+  async #hasReturned(device: string): Promise<boolean> {
+    const { registry } = this.#parts;
+    if ((await registry.device(device))?.state !== 'pending') return false;
+    return (await registry.enrolment(device))?.findings.some(({ rule }) => rule === RETURNED.rule) ?? false;
   }
 
   #read(request: EnrolRequest): Read {
@@ -221,18 +222,21 @@ export class EnrolmentDesk {
     const read = readNewcomer(request, settings, references(), clock.now());
     const fresh = settings.ekTrust.fault;
     if (fresh !== null && fresh !== fault) log.write('error', 'config', `ek-roots is used as it was before: ${fresh}`);
-    if ('refused' in read || this.#allowed(read.newcomer)?.pinned !== true) return read;
+    if ('refused' in read || !this.#parts.admission.isPinned(read.newcomer)) return read;
     return { newcomer: pinned(read.newcomer) };
   }
 
-  /** Endorses a device that waits and whose endorsement key was let in beforehand. False when it does not wait, or was not. */
+  /**
+   * Endorses a device that waits and whose endorsement key was let in beforehand. False when it does not wait, or was not, or comes
+   * back after it was retired: who has a stolen device makes another attestation key, and the lists would still name its TPM.
+   */
   async admitAllowed(device: string): Promise<boolean> {
     const { registry } = this.#parts;
     const [row, waiting] = [await registry.device(device), await registry.enrolment(device)];
-    if (row?.state !== 'pending' || waiting === null) return false;
+    if (row?.state !== 'pending' || waiting === null || (await this.#hasReturned(device))) return false;
     const read = this.#read(decodeEnrolRequest(waiting.request));
-    const entry = 'refused' in read ? null : this.#allowed(read.newcomer);
-    return entry !== null && this.approve(device, `allow-list ${entry.note}`);
+    const approvedBy = 'refused' in read ? null : this.#parts.admission.beforehand(read.newcomer);
+    return approvedBy !== null && this.approve(device, approvedBy);
   }
 
   async #settle(device: string, digest: Buffer, request: EnrolRequest): Promise<void> {
@@ -319,22 +323,4 @@ export class EnrolmentDesk {
     }
     return true;
   }
-}
-
-function endorsementOf(newcomer: Newcomer, settings: Settings, approvedBy: string, now: number): Endorsement {
-  const { request, akQualifiedName, tier, certificate } = newcomer;
-  return {
-    v: 1,
-    fleetId: settings.trust.fleet.fleetId,
-    deviceId: request.deviceId,
-    ekPublic: toHex(request.ekPublic),
-    akPublic: toHex(request.akPublic),
-    akQualifiedName: toHex(akQualifiedName),
-    tier,
-    tpm: certificate.tpm,
-    chain: certificate.chain,
-    profile: request.profile,
-    approvedBy,
-    issuedAt: now,
-  };
 }

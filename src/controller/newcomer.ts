@@ -1,11 +1,11 @@
 // What a controller finds in an enrolment request: who asks, with which keys, and what is wrong with it. Pure but for certificates.
 import { decode } from '../bytes/wire.ts';
-import { fromHex } from '../bytes/text.ts';
+import { fromHex, toHex } from '../bytes/text.ts';
 import { readRequest } from '../crypto/certificates.ts';
 import { equalBytes } from '../crypto/digest.ts';
 import { checkEkCertificate, NO_REVOCATION } from '../crypto/ek-certificate.ts';
 import type { EkCertificateCheck } from '../crypto/ek-certificate.ts';
-import type { EnrolProof, EnrolRequest, Tier } from '../protocol/messages.ts';
+import type { Endorsement, EnrolProof, EnrolRequest, Tier } from '../protocol/messages.ts';
 import type { RuleId } from '../rules/catalogue.ts';
 import type { Finding } from '../rules/finding.ts';
 import { makeCredential } from '../tpm/make-credential.ts';
@@ -42,7 +42,8 @@ function finding(
   return { rule, status, subject: 'device', expected, found, source: 'fleet' };
 }
 
-function saysSoftware({ tpm }: EkCertificateCheck): boolean {
+/** What its certificate names is no hardware, whoever signed it. */
+export function saysSoftware({ tpm }: EkCertificateCheck): boolean {
   return /swtpm|software/i.test(`${tpm?.manufacturer ?? ''} ${tpm?.model ?? ''}`);
 }
 
@@ -150,4 +151,23 @@ export function sameKeys(endorsement: { ekPublic: string; akPublic: string }, re
     equalBytes(fromHex(endorsement.ekPublic), request.ekPublic) &&
     equalBytes(fromHex(endorsement.akPublic), request.akPublic)
   );
+}
+
+/** What its enrolment ends with, once somebody let it in. */
+export function endorsementOf(newcomer: Newcomer, settings: Settings, approvedBy: string, now: number): Endorsement {
+  const { request, akQualifiedName, tier, certificate } = newcomer;
+  return {
+    v: 1,
+    fleetId: settings.trust.fleet.fleetId,
+    deviceId: request.deviceId,
+    ekPublic: toHex(request.ekPublic),
+    akPublic: toHex(request.akPublic),
+    akQualifiedName: toHex(akQualifiedName),
+    tier,
+    tpm: certificate.tpm,
+    chain: certificate.chain,
+    profile: request.profile,
+    approvedBy,
+    issuedAt: now,
+  };
 }

@@ -2,7 +2,6 @@
 import { isAbsolute } from 'node:path';
 import { TouchstoneError } from '../errors.ts';
 import type { Clock } from '../clock.ts';
-import type { AllowedEk, AllowList } from './allow-list.ts';
 import type { Bell } from './bell.ts';
 import type { CertificateOffice } from './certificate-office.ts';
 import type { Challenger } from './challenger.ts';
@@ -13,7 +12,6 @@ import type { ReferenceKeeper } from './reference-keeper.ts';
 import type { DeviceRow, DeviceState, Registry } from './registry.ts';
 import type { Roster } from './roster.ts';
 import { beginTpmHistory, tpmWentBack } from './tpm-history.ts';
-import type { Tokens } from './tokens.ts';
 import type { ReferenceRelease } from '../verifier/types.ts';
 
 export interface OperatorParts {
@@ -24,8 +22,6 @@ export interface OperatorParts {
   readonly office: CommandOffice;
   readonly desk: EnrolmentDesk;
   readonly certificates: Pick<CertificateOffice, 'publish' | 'takeBack'>;
-  readonly tokens: Tokens;
-  readonly allowed: AllowList;
   readonly clock: Clock;
   readonly log: Log;
   readonly bell: Bell;
@@ -187,31 +183,6 @@ export class Operator {
     await registry.setLabel(device.id, label);
     bell.ring();
     return this.find(device.id);
-  }
-
-  /** A one-time enrolment token, good for so long; it is shown once. */
-  async token(name: string, forMs: number): Promise<string> {
-    return this.#parts.tokens.issue(name, this.#parts.clock.now() + forMs);
-  }
-
-  /** Lets endorsement keys in beforehand; devices that wait with one of them are let in now. Their ids. */
-  async allow(entries: readonly AllowedEk[]): Promise<string[]> {
-    const { allowed, registry, desk } = this.#parts;
-    allowed.add(entries);
-    const admitted: string[] = [];
-    for (const { id, state } of await registry.devices()) {
-      if (state === 'pending' && (await desk.admitAllowed(id))) admitted.push(id);
-    }
-    return admitted;
-  }
-
-  /** Those that were let in beforehand. Who has enrolled meanwhile keeps his place. */
-  allowed(): readonly AllowedEk[] {
-    return this.#parts.allowed.list();
-  }
-
-  disallow(ekName: string): void {
-    if (!this.#parts.allowed.remove(ekName)) refuse(`no endorsement key of the Name ${ekName} is let in beforehand`);
   }
 
   /** Asks for evidence now. */

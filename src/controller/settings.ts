@@ -82,6 +82,7 @@ export const STATE_FILES = {
   ekRoots: 'ek-roots',
   tokens: 'tokens.json',
   allowed: 'allowed-eks.json',
+  batches: 'batches',
   registry: 'registry.sqlite',
   mark: 'registry.mark',
   socket: 'control.sock',

@@ -1,4 +1,5 @@
 // Where in a JSON text a value stands, so that a fault can be shown on its line.
+import type { WireError } from '../errors.ts';
 
 /** Line numbers (from 1) by dotted path; '' is the whole text. */
 export type JsonLines = ReadonlyMap<string, number>;
@@ -61,4 +62,13 @@ export function lineOf(lines: JsonLines, field: string): number {
 /** The line of a character. */
 export function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split('\n').length;
+}
+
+/** What a text that is no JSON is refused for, and on which line, as far as the parser knows it. */
+export function jsonFault(bytes: Uint8Array, error: WireError): { readonly message: string; readonly line: number } {
+  const { cause } = error;
+  const message = cause instanceof SyntaxError ? cause.message : error.message;
+  const place = / \(line (\d+) column \d+\)/.exec(message);
+  const line = place === null ? lineAt(Buffer.from(bytes).toString('utf8'), error.offset) : Number(place[1]);
+  return { message: message.replace(/ in JSON at position .*$/su, ''), line };
 }

@@ -6,7 +6,7 @@ import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { fromUtf8 } from '../bytes/text.ts';
 import { ConfigError, WireError } from '../errors.ts';
-import { jsonLines, lineAt, lineOf } from './json-lines.ts';
+import { jsonFault, jsonLines, lineOf } from './json-lines.ts';
 import { transferShape } from './transfer.ts';
 import type { TransferProfile } from './transfer.ts';
 
@@ -261,11 +261,7 @@ function contradictions(profile: Profile): Omit<ProfileFault, 'line'>[] {
 
 /** What is wrong with a text that is no JSON, on its line as far as the parser knows it. */
 function textFault(bytes: Uint8Array, error: WireError): ProfileFault {
-  const { cause } = error;
-  const message = cause instanceof SyntaxError ? cause.message : error.message;
-  const place = / \(line (\d+) column \d+\)/.exec(message);
-  const line = place === null ? lineAt(Buffer.from(bytes).toString('utf8'), error.offset) : Number(place[1]);
-  return { field: '', message: message.replace(/ in JSON at position .*$/su, ''), line };
+  return { field: '', ...jsonFault(bytes, error) };
 }
 
 /** A parser's words for people who write profiles. */

@@ -19,6 +19,8 @@ export interface RootChange {
   readonly releaseThresholds?: RootStatement['releaseThresholds'];
   readonly floor?: readonly RootKey[];
   readonly escrow?: RootKey;
+  /** Stations to add; one that is there gets these profiles instead of its own. */
+  readonly stations?: NonNullable<RootStatement['stations']>;
   readonly operators?: readonly RootKey[];
   readonly results?: readonly RootKey[];
   readonly revoke?: readonly { readonly id: string; readonly reason: string }[];
@@ -45,6 +47,7 @@ export function nextRoot(before: RootStatement, change: RootChange): RootStateme
   ];
   // A device that does not know the field would let in what one publisher signed.
   const critical = [...crit.filter((field) => field !== CRITICAL), ...(thresholds.length > 0 ? [CRITICAL] : [])];
+  const stations = withMore(before.stations ?? [], change.stations);
   const at = change.issuedAt;
   return {
     ...rest,
@@ -57,6 +60,7 @@ export function nextRoot(before: RootStatement, change: RootChange): RootStateme
     publishers: withMore(before.publishers, change.publishers),
     floor: withMore(before.floor, change.floor),
     ...(change.escrow === undefined ? {} : { escrow: change.escrow }),
+    ...(stations.length > 0 ? { stations } : {}),
     operators: withMore(before.operators, change.operators),
     results: withMore(before.results, change.results),
     revoked: [
@@ -71,6 +75,7 @@ export function nextRoot(before: RootStatement, change: RootChange): RootStateme
 /** What a key may do by a statement, in words; empty when it is in no table. */
 export function rolesOf(root: RootStatement, id: string): string[] {
   const isIn = (keys: readonly RootKey[]): boolean => keys.some((one) => one.id === id);
+  const { profiles = [] } = root.stations?.find((one) => one.id === id) ?? {};
   const { modelIds = [] } = root.publishers.find((one) => one.id === id) ?? {};
   return [
     ...(isIn(root.root.keys) ? ['root'] : []),
@@ -78,6 +83,7 @@ export function rolesOf(root: RootStatement, id: string): string[] {
     ...(isIn(root.floor) ? ['floor'] : []),
     ...(root.floorRecovery?.id === id ? ['floor recovery'] : []),
     ...(root.escrow?.id === id ? ['escrow'] : []),
+    ...(profiles.length > 0 ? [`station for ${profiles.join(', ')}`] : []),
     ...(isIn(root.operators) ? ['operator'] : []),
     ...(isIn(root.results) ? ['result'] : []),
   ];

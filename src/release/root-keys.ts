@@ -27,6 +27,21 @@ export function importKeys(keys: readonly RootKey[]): Map<string, KeyObject> {
   return byId;
 }
 
+/** Every key that a statement names, revoked ones too; one with two roles comes twice. */
+export function keysOf(root: RootStatement): readonly RootKey[] {
+  const single = [root.floorRecovery, root.escrow].filter((key) => key !== undefined);
+  const { stations = [] } = root;
+  return [
+    ...root.root.keys,
+    ...root.publishers,
+    ...root.floor,
+    ...single,
+    ...stations,
+    ...root.operators,
+    ...root.results,
+  ];
+}
+
 /** The key that devices seal their TPM's auth values to; null where none is named, or it is revoked. Errors: WireError. */
 export function escrowKeyOf({
   escrow,

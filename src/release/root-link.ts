@@ -6,7 +6,7 @@ import type { DsseEnvelope, OpenedEnvelope } from '../crypto/dsse.ts';
 import { orFault } from './judgement.ts';
 import type { ReleaseFault } from './judgement.ts';
 import type { Check } from './open-checks.ts';
-import { importKeys, ROOT_TYPE } from './root-keys.ts';
+import { importKeys, keysOf, ROOT_TYPE } from './root-keys.ts';
 import { rootStatementShape } from './types.ts';
 import type { FleetFile, RootKey, RootStatement } from './types.ts';
 
@@ -22,6 +22,7 @@ const FIELDS: Readonly<Record<Exclude<keyof RootStatement, 'v' | 'crit'>, true>>
   floor: true,
   floorRecovery: true,
   escrow: true,
+  stations: true,
   operators: true,
   results: true,
   enrolmentCaPem: true,
@@ -91,15 +92,7 @@ export const LINK_CHECKS: readonly Check<LinkFacts>[] = [
   {
     rule: 'root-malformed',
     judge: ({ root }) => {
-      const all = [
-        ...root.root.keys,
-        ...root.publishers,
-        ...root.floor,
-        ...root.operators,
-        ...root.results,
-        ...[root.floorRecovery, root.escrow].filter((key) => key !== undefined),
-      ];
-      const imported = orFault('root-malformed', 'key table', () => importKeys(all));
+      const imported = orFault('root-malformed', 'key table', () => importKeys(keysOf(root)));
       return 'fault' in imported ? [imported.fault] : [];
     },
   },

@@ -92,6 +92,8 @@ export interface RootStatement {
   readonly floorRecovery?: RootKey;
   /** Devices seal the auth values of their TPMs to it (P-256); opens nothing of a model, and moves no floor. */
   readonly escrow?: RootKey;
+  /** Sign which endorsement keys may enrol without a person's approval, each as devices of these profiles; prove nothing of a TPM. */
+  readonly stations?: readonly (RootKey & { readonly profiles: readonly string[] })[];
   readonly operators: readonly RootKey[];
   readonly results: readonly RootKey[];
   readonly enrolmentCaPem: string;
@@ -162,6 +164,12 @@ export const rootStatementShape: Shape<RootStatement> = v.object({
   floor: keys,
   floorRecovery: v.exactOptional(key),
   escrow: v.exactOptional(key),
+  stations: v.exactOptional(
+    v.pipe(
+      v.array(v.object({ ...key.entries, profiles: v.pipe(v.array(name), v.minLength(1), v.maxLength(64)) })),
+      v.maxLength(64),
+    ),
+  ),
   operators: keys,
   results: keys,
   enrolmentCaPem: v.pipe(v.string(), v.maxLength(16_384)),

@@ -79,6 +79,13 @@ export const ENROLMENT_RULES = {
     atlas: 'AML.T0010.000',
     sai: 'deployment',
   },
+  'enrol-returned': {
+    demands:
+      'A device that was retired comes back only when somebody approves it, whatever list or batch names its key.',
+    now: 'Find out where it was meanwhile; then touchstone device approve, or reject.',
+    atlas: 'AML.T0073',
+    sai: 'deployment',
+  },
   'enrol-many': {
     demands: 'Only so many devices wait for approval at once.',
     now: 'Approve or reject those that wait (touchstone device list); a flood of newcomers is an attack on your patience.',

@@ -1,6 +1,7 @@
 // Everything that people and support want to know of a TPM, read without changing it. What it cannot tell is left out, never guessed.
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
+import { encode } from '../bytes/wire.ts';
 import { AK_HANDLE } from './attestation-key.ts';
 import { quote } from './commands/attest.ts';
 import { readCommands, readHandles, readPcrBanks, readProperties } from './commands/capabilities.ts';
@@ -8,13 +9,13 @@ import { readClock } from './commands/lifecycle.ts';
 import { nvReadPublic } from './commands/nv.ts';
 import { createPrimary, flushContext, readPublic } from './commands/objects.ts';
 import { pcrRead } from './commands/pcr.ts';
-import { findEndorsementKey, readCertificate } from './endorsement-key.ts';
+import { findEndorsementKey, readCertificate, readCertificateChain } from './endorsement-key.ts';
 import { readOwnership, type Ownership } from './ownership.ts';
 import type { TpmClock } from './port.ts';
 import type { CommandQueue } from './queue.ts';
 import { TpmResponseError } from './tpm-error.ts';
 import { HASH_NAMES, TPM_ALG, TPM_CC, TPM_PT, TPM_RH } from './wire/constants.ts';
-import type { TpmtPublic } from './wire/public.ts';
+import { TpmtPublic } from './wire/public.ts';
 import { AK_TEMPLATE, EK_TEMPLATES, type EkTemplate } from './wire/templates.ts';
 
 /** A command that was refused: `rc` and its name. Nothing else of the survey depends on it. */
@@ -55,8 +56,17 @@ export interface TpmSurvey {
   readonly persistentLeft: number | null;
   readonly countersLeft: number | null;
   readonly certificates: readonly SurveyedCertificate[];
-  /** The EK that enrolment would use. */
-  readonly ek: { readonly template: EkTemplate['id']; readonly certified: boolean; readonly name: Buffer } | Refused;
+  /** Certificates of authorities that the vendor left in NV, DER. */
+  readonly chain: readonly Buffer[];
+  /** The EK that enrolment would use; `publicArea` is its TPMT_PUBLIC. */
+  readonly ek:
+    | {
+        readonly template: EkTemplate['id'];
+        readonly certified: boolean;
+        readonly name: Buffer;
+        readonly publicArea: Buffer;
+      }
+    | Refused;
   /** Whether the AK can be made and quotes, and how long one quote took, ms. foreignHandle: another key sits where ours is kept. */
   readonly ak: { readonly quoteMs: number } | Refused;
   readonly akHandleIsForeign: boolean;
@@ -201,7 +211,16 @@ export async function surveyTpm(tpm: CommandQueue): Promise<TpmSurvey> {
     persistentLeft: variable.get(TPM_PT.HR_PERSISTENT_AVAIL) ?? null,
     countersLeft: variable.get(TPM_PT.NV_COUNTERS_AVAIL) ?? null,
     certificates: await surveyCertificates(tpm),
-    ek: 'refused' in ek ? ek : { template: ek.template.id, certified: ek.certificate !== undefined, name: ek.name },
+    chain: await readCertificateChain(tpm),
+    ek:
+      'refused' in ek
+        ? ek
+        : {
+            template: ek.template.id,
+            certified: ek.certificate !== undefined,
+            name: ek.name,
+            publicArea: encode(TpmtPublic, ek.publicArea),
+          },
     ak: 'refused' in ak ? ak : { quoteMs: ak.quoteMs },
     akHandleIsForeign: kept !== undefined && !('refused' in ak) && kept.name?.equals(ak.name) !== true,
     ownership: await readOwnership(tpm),

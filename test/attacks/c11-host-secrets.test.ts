@@ -64,7 +64,7 @@ describe('what a fleet is made of', () => {
 
   test('the registry, the socket and the tokens of a controller are its own user’s', async () => {
     const controller = await running(fleet);
-    await controller.controller.operator.token('line 4', 3_600_000);
+    await controller.controller.admissions.token('line 4', 3_600_000);
     for (const name of ['registry.sqlite', 'control.sock']) {
       expect([name, lstatSync(join(fleet.controllerDir, name)).mode & 0o077]).toEqual([name, 0]);
     }
@@ -74,11 +74,11 @@ describe('what a fleet is made of', () => {
 describe('a secret is never said', () => {
   test('by a controller that issues a token, lets a device in and refuses others', async () => {
     const controller = await running(fleet);
-    const { operator } = controller.controller;
-    const token = await operator.token('line 4', 3_600_000);
+    const { admissions } = controller.controller;
+    const token = await admissions.token('line 4', 3_600_000);
     const device = await SoftDevice.make(fleet, null);
     await device.enrol(await newcomerBus(fleet), 'approved', { token });
-    const wrong = await operator.token('line 5', 3_600_000);
+    const wrong = await admissions.token('line 5', 3_600_000);
     const other = await SoftDevice.make(fleet, null);
     await other.enrol(await newcomerBus(fleet), 'pending', { token: `${wrong}x` });
     const keys = filesBelow(fleet.dir).filter(isSecret);

@@ -33,8 +33,9 @@ const survey: TpmSurvey = {
   nvIndices: [{ index: 0x01c0000a, attributes: 0x62072801, size: 800 }],
   persistentLeft: 5,
   countersLeft: 5,
+  chain: [],
   certificates: [{ template: 'L-2', index: 0x01c0000a, der: Buffer.alloc(10) }],
-  ek: { template: 'L-2', certified: true, name: Buffer.alloc(34) },
+  ek: { template: 'L-2', certified: true, publicArea: Buffer.alloc(8), name: Buffer.alloc(34) },
   ak: { quoteMs: 120 },
   akHandleIsForeign: false,
   ownership: {
@@ -73,7 +74,7 @@ const CASES: readonly (readonly [id: string, level: string, change: Change])[] =
   [
     'endorsement-certificate',
     'risk',
-    withSurvey({ ek: { template: 'L-2', certified: false, name: Buffer.alloc(34) } }),
+    withSurvey({ ek: { template: 'L-2', certified: false, publicArea: Buffer.alloc(8), name: Buffer.alloc(34) } }),
   ],
   ['ownership', 'risk', withOwnership({ ownerAuthSet: false })],
   ['ownership', 'risk', withOwnership({ ownerAuthSet: false, endorsementAuthSet: false, lockoutAuthSet: false })],

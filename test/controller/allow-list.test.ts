@@ -120,7 +120,7 @@ test('`device allow` lets in who waits, gives the list to another fleet, and tak
   const state = ['--state', office.fleet.controllerDir];
   const allowed = await quicklyJson(['device', 'allow', ekName.toUpperCase(), '--note', 'line 3', ...state]);
   expect(allowed.stderr).toContain(device.id);
-  expect(allowed.document).toEqual({ entries: [{ ekName, note: 'line 3', pinned: false }] });
+  expect(allowed.document).toEqual({ entries: [{ ekName, note: 'line 3', pinned: false }], batches: [] });
   expect((await controller.registry.device(device.id))?.state).toBe('approved');
   await using scratch = await Scratch.make();
   await scratch.write({ 'list.json': allowed.stdout, 'bad.json': '{"entries":[{}]}' });

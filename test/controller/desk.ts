@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Bus } from '../../src/bus/bus.ts';
 import { systemClock } from '../../src/clock.ts';
+import { Admission } from '../../src/controller/admission.ts';
+import { BatchShelf } from '../../src/controller/batch-shelf.ts';
 import { openAllowList } from '../../src/controller/allow-list.ts';
 import type { AllowList } from '../../src/controller/allow-list.ts';
 import { CertificateOffice } from '../../src/controller/certificate-office.ts';
@@ -45,6 +47,7 @@ export interface Desk {
   readonly registry: Registry;
   readonly tokens: Tokens;
   readonly allowed: AllowList;
+  readonly batches: BatchShelf;
   readonly stateDir: string;
   readonly lines: string[];
   /** Messages to devices, oldest first. */
@@ -83,6 +86,8 @@ export async function openDesk(
     },
   };
   const log: Log = { write: (_level, _event, message) => lines.push(message) };
+  const batches = new BatchShelf({ folder: join(stateDir, 'batches'), trust, now: () => systemClock.now(), log });
+  await batches.open();
   const own = { ...settings, stateDir };
   const certificates = new CertificateOffice({ settings: own, registry, bus, clock: systemClock, log });
   const desk = new EnrolmentDesk({
@@ -91,14 +96,13 @@ export async function openDesk(
     trust,
     registry,
     certificates,
-    tokens,
-    allowed,
+    admission: new Admission({ tokens, allowed, batches, clock: systemClock, log }),
     clock: systemClock,
     bus,
     log,
     changed: async () => Promise.resolve(),
   });
-  return { desk, registry, tokens, allowed, stateDir, lines, sent, certificates };
+  return { desk, registry, tokens, allowed, batches, stateDir, lines, sent, certificates };
 }
 
 /** The outcome that was sent last. */

@@ -107,7 +107,9 @@ describe('a token', () => {
     const desk = await openDesk(office);
     const token = await desk.tokens.issue('line 4', Date.now() + 3_600_000);
     const kept = await Promise.all(
-      (await readdir(desk.stateDir)).map(async (name) => readFile(join(desk.stateDir, name), 'latin1')),
+      (await readdir(desk.stateDir, { withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map(async ({ name }) => readFile(join(desk.stateDir, name), 'latin1')),
     );
     expect(kept.some((content) => content.includes(token))).toBe(false);
     const [first, second] = [await newDevice(), await newDevice()];

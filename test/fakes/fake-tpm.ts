@@ -27,12 +27,12 @@ function eccPublic(template: TpmtPublic, key: KeyObject): TpmtPublic {
 }
 
 export class FakeTpm implements Tpm {
-  readonly #ak = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  #ak = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   readonly #ek = createECDH('prime256v1');
   readonly #ekPublic: TpmtPublic;
-  readonly #akPublic: TpmtPublic;
-  readonly #akName: Buffer;
-  readonly #akQualifiedName: Buffer;
+  #akPublic: TpmtPublic;
+  #akName: Buffer;
+  #akQualifiedName: Buffer;
   #pcrs: Buffer[] = [];
   #clock = 1000n;
   #resetCount = 1;
@@ -53,6 +53,14 @@ export class FakeTpm implements Tpm {
     this.#akName = objectName(this.#akPublic);
     this.#akQualifiedName = qualifiedName(TPM_RH.ENDORSEMENT, this.#akName);
     this.#zero();
+  }
+
+  /** What whoever owns a TPM can do at any time: another attestation key under the same endorsement key. */
+  makeOtherAk(): void {
+    this.#ak = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    this.#akPublic = eccPublic(AK_TEMPLATE, this.#ak.publicKey);
+    this.#akName = objectName(this.#akPublic);
+    this.#akQualifiedName = qualifiedName(TPM_RH.ENDORSEMENT, this.#akName);
   }
 
   #zero(): void {

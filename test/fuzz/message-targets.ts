@@ -2,6 +2,9 @@
 import { decodeCbor, encodeCbor } from '../../src/bytes/cbor.ts';
 import type { CborValue } from '../../src/bytes/cbor.ts';
 import { parseJsonStrict } from '../../src/bytes/json-strict.ts';
+import { readCsv, writeCsv } from '../../src/bytes/csv.ts';
+import { parseShape } from '../../src/bytes/shape.ts';
+import { readLineList } from '../../src/controller/line-list.ts';
 import { decodeLog } from '../../src/cel/record.ts';
 import { readRequest } from '../../src/crypto/certificates.ts';
 import { parseDsse } from '../../src/crypto/dsse.ts';
@@ -17,6 +20,8 @@ import {
   decodeLogPart,
   decodeStatusHint,
 } from '../../src/protocol/codec.ts';
+import { batchShape } from '../../src/release/batch.ts';
+import type { EkBatch } from '../../src/release/batch.ts';
 import { readBundle } from '../../src/release/oms-bundle.ts';
 import { readStatement } from '../../src/release/oms-statement.ts';
 import { readPassport } from '../../src/release/passport.ts';
@@ -61,8 +66,36 @@ const statements: Feed = (bytes) => {
   const envelope = readOrRefused(() => parseDsse(bytes));
   const payload = envelope === undefined ? bytes : Buffer.from(envelope.payload, 'base64');
   return (
-    anyReads(payload, whatIsIn(readStatement), whatIsIn(readPassport), whatIsIn(readRoot)) || envelope !== undefined
+    anyReads(payload, whatIsIn(readStatement), whatIsIn(readPassport), whatIsIn(readRoot), readBatch) ||
+    envelope !== undefined
   );
+};
+
+const readBatch = (bytes: Buffer): EkBatch => parseShape(batchShape, parseJsonStrict(bytes), 'batch');
+
+const lineList: Feed = (bytes) => {
+  const { entries, faults } = readLineList(bytes, null);
+  if (faults.some(({ line }) => line < 1 || line > bytes.length + 1)) throw new RangeError('a fault on no line');
+  return entries.length > 0;
+};
+
+const csv: Feed = (bytes) => {
+  const limits = { maxBytes: 65_536, maxRows: 100 };
+  const rows = readOrRefused(() => readCsv(bytes, [], limits));
+  const [first] = rows ?? [];
+  if (rows === undefined || first === undefined) return rows !== undefined;
+  const names = [...first.cells.keys()];
+  const cells = rows.map((row) => names.map((name) => row.cells.get(name) ?? ''));
+  // What a spreadsheet would run is changed, and spaces around a plain cell are not part of it.
+  if ([names, ...cells].flat().some((cell) => /^[=+\-@\t\r]/u.test(cell) || cell !== cell.trim() || cell === ''))
+    return true;
+  const again = readCsv(Buffer.from(writeCsv(names, cells)), names, { maxBytes: 1_048_576, maxRows: 100 });
+  assertSame(
+    again.map((row) => [...row.cells.values()]),
+    cells,
+    'read again',
+  );
+  return true;
 };
 
 /** Readers of releases answer with their faults where others throw. */
@@ -88,5 +121,7 @@ export const MESSAGE_TARGETS: Readonly<Record<string, Feed>> = {
   statements,
   files: (bytes) => anyReads(bytes, whatIsIn(readBundle), parseRootFile, (file) => readFleetFile(file)),
   certificates,
+  'line-list': lineList,
+  csv,
   record: (bytes) => anyReads(bytes, decodeAcceptance),
 };

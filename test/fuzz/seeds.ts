@@ -31,7 +31,7 @@ import {
 import { certify, identity, toPem } from '../support/certificates.ts';
 import { laterRow } from '../verifier/attack.ts';
 import { build, freshRow, genuineEvents } from '../verifier/evidence-builder.ts';
-import { cborNames, cborVector, signedNames, signedVector } from '../vectors/vectors.ts';
+import { cborNames, cborVector, signedNames, signedVector, vector } from '../vectors/vectors.ts';
 import { TARGETS } from './targets.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -52,6 +52,27 @@ function certificates(): Buffer[] {
   return [makeRequest('device', generateKey('p256').privateKey), Buffer.from(pem), Buffer.from(pem + pem)];
 }
 
+/** As a line hands them over: a table, one TPM, several. */
+function lineFiles(): Buffer[] {
+  const [maker, device] = [identity('maker'), identity('device')];
+  const certificate = certify(device, maker);
+  const area = encode(TpmtPublic, EK_TEMPLATES[0]?.template ?? AK_TEMPLATE);
+  const pem = toPem(certificate);
+  const tpm = {
+    endorsementKey: { template: 'L-2', certified: true, public: area.toString('hex') },
+    certificates: [{ template: 'L-2', pem }],
+    chain: [pem],
+  };
+  const der = certificate.toString('base64');
+  const rows = [
+    'serial,ek_public,certificate,chain',
+    `"a ""1""",${area.toString('hex')},${der},${der}`,
+    `b,${area.toString('base64')},,`,
+  ];
+  const refused = { endorsementKey: { refused: 'no' }, certificates: [] };
+  return [Buffer.from(rows.join('\r\n')), jsonBytes(tpm), jsonBytes([{ ...tpm, serial: 'x' }, refused])];
+}
+
 /** A quote with its signature and key, by a software TPM's own structures. */
 async function quoted(): Promise<{ attest: Buffer; signature: Buffer }> {
   const tpm = new FakeTpm();
@@ -70,12 +91,19 @@ const SEEDS: Readonly<Record<string, () => readonly Buffer[] | Promise<readonly 
   log: () => [encodeLog(genuineEvents.map((event, at) => encodeRecord(makeRecord(at + 1, 15, event))))],
   enrolment: () => vectors('enrol-request', 'enrol-credential', 'enrol-proof', 'enrol-outcome'),
   challenge: () => vectors('challenge', 'status-hint', 'log-part'),
-  statements: () => [...signed(), handStatement(), jsonBytes(signDsse(IN_TOTO_TYPE, handStatement(), [publisher]))],
+  statements: () => [
+    ...signed(),
+    Buffer.from((vector('ek-batch') as { file: string }).file),
+    handStatement(),
+    jsonBytes(signDsse(IN_TOTO_TYPE, handStatement(), [publisher])),
+  ],
   files: () => {
     const link = signRoot(rootStatement, rootKeys.slice(0, 2));
     return [bundleOf(handStatement()), encodeRootFile([link]), encodeRootFile([link, link]), jsonBytes(fleetFile)];
   },
   certificates,
+  'line-list': () => lineFiles(),
+  csv: () => [Buffer.from('a,b\r\n1,"x, ""y"""\r\n\r\n2,z\n'), Buffer.from('\uFEFFa\n"\n"')],
   record: () =>
     [freshRow, laterRow()].map((row) => encodeAcceptance(recordOf(build({ row }), fleetFile.fleetId, false))),
   'tpm-structures': async () => [

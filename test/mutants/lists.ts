@@ -24,6 +24,7 @@ export const CHECK_LISTS: readonly CheckList[] = [
   { file: 'src/controller/newcomer-checks.ts', list: 'REQUEST_CHECKS', tests: ['test/controller/enrolment'] },
   { file: 'src/controller/newcomer-checks.ts', list: 'PROOF_CHECKS', tests: ['test/controller/enrolment'] },
   { file: 'src/controller/newcomer-checks.ts', list: 'CERTIFICATE_CHECKS', tests: ['test/controller/ek-revocation'] },
+  { file: 'src/release/batch.ts', list: 'BATCH_CHECKS', tests: ['test/release/batch', 'test/attacks/station'] },
   { file: 'src/gate/admission-checks.ts', list: 'ADMISSION_CHECKS', tests: ['test/gate'] },
   { file: 'src/agent/instruction-checks.ts', list: 'INSTRUCTION_CHECKS', tests: ['test/attacks/air-gap'] },
   { file: 'src/release/open-checks.ts', list: 'SIGNATURE_CHECKS', tests: RELEASE },

@@ -17,6 +17,7 @@ import {
   statusHintShape,
 } from '../../src/protocol/messages.ts';
 import { STATEMENT_SHAPES } from '../../src/protocol/statement.ts';
+import { batchShape } from '../../src/release/batch.ts';
 import { passportShape, rootStatementShape } from '../../src/release/types.ts';
 import { readGrammar, ruleOf } from '../support/cddl.ts';
 import type { Cddl } from '../support/cddl.ts';
@@ -47,6 +48,7 @@ const SHAPES: Readonly<Record<string, Shape<unknown>>> = {
   endorsement: STATEMENT_SHAPES.endorsement,
   root: rootStatementShape,
   passport: passportShape,
+  'ek-batch': batchShape,
 };
 
 /** Named in the grammar, and held to the code by golden vectors instead of by a shape. */

@@ -11,11 +11,11 @@ export interface Example {
 
 /** A string that a pattern of the grammar accepts, of `length` where it can vary. The patterns are few, so each is known by its form. */
 function textFor(pattern: string, edge: 'least' | 'most'): string {
-  const counted = /^(?<unit>.*)\{(?<from>\d+)(?:,(?<to>\d+))?\}$/.exec(pattern)?.groups;
+  const counted = /^(?<before>\w*)(?<unit>\W.*)\{(?<from>\d+)(?:,(?<to>\d+))?\}$/.exec(pattern)?.groups;
   if (counted === undefined) throw new TypeError(`no example for the pattern ${pattern}`);
-  const { unit = '', from = '', to = from } = counted;
+  const { before = '', unit = '', from = '', to = from } = counted;
   const count = Number(edge === 'least' ? from : to);
-  if (unit === '\\P{Cc}' || unit === '[0-9a-f]') return 'a'.repeat(count);
+  if (unit === '\\P{Cc}' || unit === '[0-9a-f]') return before + 'a'.repeat(count);
   if (unit === '([0-9a-f]{2})') return 'a1'.repeat(count);
   if (unit === '[a-z0-9][a-z0-9-]') return `a${'b'.repeat(count)}`;
   throw new TypeError(`no example for the pattern ${pattern}`);

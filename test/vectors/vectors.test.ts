@@ -17,9 +17,11 @@ import * as codec from '../../src/protocol/codec.ts';
 import type * as messages from '../../src/protocol/messages.ts';
 import { openStatement } from '../../src/protocol/statement.ts';
 import type { StatementKind } from '../../src/protocol/statement.ts';
+import { batchFaults, openBatch } from '../../src/release/batch.ts';
+import type { EkBatch, SignedBatch } from '../../src/release/batch.ts';
 import { encodePassport, readPassport } from '../../src/release/passport.ts';
 import { judgeRoot } from '../../src/release/root.ts';
-import type { FleetFile, Passport } from '../../src/release/types.ts';
+import type { FleetFile, Passport, RootStatement } from '../../src/release/types.ts';
 import { appraise } from '../../src/verifier/appraise.ts';
 import { decodeAnyCbor, faultsOf } from '../support/cddl-check.ts';
 import { readGrammar, ruleOf } from '../support/cddl.ts';
@@ -152,12 +154,24 @@ test('a passport is written, read and named as it always was', () => {
   expect(faultsOf(grammar, ruleOf(grammar, 'passport-statement'), JSON.parse(golden.payload))).toEqual([]);
 });
 
-test.each(['root', 'root-escrow'])('the root statement %s counts by two of its root keys', (name) => {
+test.each(['root', 'root-escrow', 'root-stations'])('the root statement %s counts by two of its root keys', (name) => {
   const golden = vector(name) as { fleet: FleetFile; value: object; payload: string; envelope: string };
   const judged = judgeRoot(golden.fleet, Buffer.from(golden.envelope), 1);
   expect(judged).toMatchObject({ ok: true, root: golden.value });
   expect(JSON.stringify(golden.value)).toBe(golden.payload);
   expect(faultsOf(grammar, ruleOf(grammar, 'root'), golden.value)).toEqual([]);
+});
+
+test('a batch of a station is read as the value it stands for', () => {
+  const golden = vector('ek-batch') as { station: NonNullable<RootStatement['stations']>[0]; value: EkBatch; payload: string; file: string };
+  const root = { fleetId: golden.value.fleetId, stations: [golden.station], revoked: [] };
+  const opened = openBatch(Buffer.from(golden.file), root);
+  expect(opened).toEqual({ batch: golden.value, signers: [golden.station.id] });
+  expect(batchFaults({ ...(opened as SignedBatch), root, now: golden.value.expires })).toEqual([]);
+  const envelope = parseDsse(Buffer.from(golden.file));
+  expect(Buffer.from(envelope.payload, 'base64').toString()).toBe(golden.payload);
+  expect(JSON.stringify(golden.value)).toBe(golden.payload);
+  expect(faultsOf(grammar, ruleOf(grammar, 'ek-batch'), golden.value)).toEqual([]);
 });
 
 describe('the golden evidence', () => {
@@ -187,7 +201,7 @@ test('every message, event and statement of the grammar has a vector', () => {
   const rules = new Set(vectorNames.map((name) => (vector(name) as { rule?: string }).rule));
   const message = ruleOf(grammar, 'message');
   const named = message.is === 'choice' ? message.options.map((option) => (option.is === 'rule' ? option.name : '')) : [];
-  const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'instruction', 'endorsement', 'root', 'passport-statement'];
+  const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'instruction', 'endorsement', 'root', 'passport-statement', 'ek-batch'];
   expect(wanted.filter((rule) => !rules.has(rule))).toEqual([]);
   const types = cborNames.filter((name) => name.startsWith('event-')).map((name) => (cborVector(name).value as LogEvent).type);
   expect(new Set(types)).toEqual(new Set(['boot', 'agent-start', 'slot', 'engine', 'foreign-extension']));
