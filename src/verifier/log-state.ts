@@ -55,13 +55,13 @@ function firstOf(differing: SlotEvent['differing'], more: number): Pick<SlotLogS
 }
 
 /**
- * What a registry keeps of a device must stay readable whatever its log says: all slots of its profile, and the first of the others.
+ * What a registry keeps of a device must stay readable whatever its log says: what is of slots of its profile, and the first of others.
  * A controller that could not read the row of one device again would serve none.
  */
-function remembered(slots: Iterable<SlotLogState>, { reference }: LogReader): SlotLogState[] {
+function remembered<T extends { readonly slot: string }>(all: Iterable<T>, { reference }: LogReader): T[] {
   const names = new Set(reference.profile.slots.map(({ name }) => name));
   let unknown = 0;
-  return [...slots].filter(({ slot }) => names.has(slot) || ++unknown <= MAX_UNKNOWN_SLOTS);
+  return [...all].filter(({ slot }) => names.has(slot) || ++unknown <= MAX_UNKNOWN_SLOTS);
 }
 
 /**
@@ -108,6 +108,7 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     else components = event.components;
     if (event.type === 'agent-start') startedSession = sameBytes(event.session, spent) ? null : event.session;
   }
+  const { engines: states, enginesMade } = engines.result();
   // In the order in which it is written.
   return {
     pcr,
@@ -118,7 +119,8 @@ export function foldLog(base: LogState | null, events: readonly LogEvent[], pcr:
     components,
     bootExplained,
     startedSession,
-    ...engines.result(),
+    ...(states === undefined ? {} : { engines: remembered(states, reader) }),
+    ...(enginesMade === undefined ? {} : { enginesMade: remembered(enginesMade, reader) }),
     foreignExtensions,
   };
 }

@@ -80,3 +80,24 @@ test('a count as high as numbers go is still one that can be read again', () => 
   );
   expect(decodeLogState(bytesOf(row)).slots.map((slot) => slot.more)).toContain(more);
 });
+
+test('engines of slots that a device invents are as few, and one of them is still a bad verdict', () => {
+  let row = laterRow();
+  const statement = Buffer.alloc(32, 1);
+  for (let n = 0; n < 60; n++) {
+    const events = Array.from({ length: 400 }, (_, i) => ({
+      v: 1 as const,
+      type: 'engine' as const,
+      slot: `${n}-${i}`.padEnd(64, 's'),
+      cause: 'compiled' as const,
+      statement,
+      compiler: statement,
+      engine: statement,
+    }));
+    const appraisal = next(row, events);
+    expect(appraisal.status).toBe('contraindicated');
+    row = rowAfter(appraisal);
+  }
+  expect(bytesOf(row).length).toBeLessThan(65_536);
+  expect(decodeLogState(bytesOf(row)).engines).toHaveLength(32);
+});
