@@ -186,8 +186,8 @@ export class Controller {
     this.#records = new RecordOffice({
       registry,
       operator: this.#operator,
-      fleetId: settings.trust.fleet.fleetId,
-      resultKey: settings.resultKey,
+      settings,
+      log,
       build: parts.build ?? 'touchstone',
       root: () => this.#references.trust.links.map(({ envelope }) => envelope),
     });
@@ -308,6 +308,7 @@ export class Controller {
     };
     await Promise.all([this.#challenger.run(stop).catch(failed), this.#lookout.run(stop).catch(failed)]);
     await this.#intake.idle();
+    await this.#records.idle();
     await this.#restoration.mark();
     if (this.#broken.signal.aborted) throw this.#broken.signal.reason;
   }

@@ -1,5 +1,5 @@
 // Records of acceptances for people who were not there: made of the next evidence of a device that an operator asks for.
-import type { KeyObject } from 'node:crypto';
+import { join } from 'node:path';
 import type { DsseEnvelope } from '../crypto/dsse.ts';
 import { TouchstoneError } from '../errors.ts';
 import { signJwt } from '../crypto/jwt.ts';
@@ -7,17 +7,20 @@ import { appraise } from '../verifier/appraise.ts';
 import { earClaims } from '../verifier/ear.ts';
 import { verdictOf } from '../verifier/result.ts';
 import { makeRecord } from '../verifier/record.ts';
-import { RECORD_BYTES } from '../verifier/record-shape.ts';
+import type { Log } from '../log.ts';
 import type { Judged } from './intake.ts';
 import { isAside } from './judging.ts';
 import type { Operator } from './operator.ts';
+import { RecordKeeper } from './record-keeper.ts';
 import type { DeviceRow, Registry } from './registry.ts';
+import { STATE_FILES } from './settings.ts';
+import type { Settings } from './settings.ts';
 
 export interface RecordOfficeParts {
   readonly registry: Registry;
   readonly operator: Operator;
-  readonly fleetId: string;
-  readonly resultKey: KeyObject;
+  readonly settings: Settings;
+  readonly log: Log;
   /** Name and version of this software, as tokens say it. */
   readonly build: string;
   /** From fleet.json to the statement that names the keys now. */
@@ -41,13 +44,24 @@ export class RecordOffice {
   readonly #parts: RecordOfficeParts;
   /** The last acceptance of each device that somebody waits for; null while there is none. */
   readonly #wanted = new Map<string, Judged | null>();
+  readonly #keeper: RecordKeeper | null;
 
   constructor(parts: RecordOfficeParts) {
     this.#parts = parts;
+    const { settings, log } = parts;
+    const folder = join(settings.stateDir, STATE_FILES.records);
+    const make = async (judged: Judged): Promise<Buffer> => this.#make(judged);
+    this.#keeper = settings.file.records === 'changes' ? new RecordKeeper({ folder, make, log }) : null;
+  }
+
+  /** All changes so far are on the disk. */
+  async idle(): Promise<void> {
+    await this.#keeper?.idle();
   }
 
   /** Keeps what was judged, where it is wanted. Costs nothing otherwise. */
   accepted(judged: Judged): void {
+    this.#keeper?.accepted(judged);
     if (this.#wanted.has(judged.known.id)) this.#wanted.set(judged.known.id, judged);
   }
 
@@ -84,20 +98,25 @@ export class RecordOffice {
     const appraisal = appraise(input);
     const { status, findings } = verdictOf(appraisal, isAside(known), 0);
     const claims = earClaims({ ...appraisal, status, findings }, Math.floor(input.now / 1000), this.#parts.build);
-    return { device, token: signJwt({ ...claims, sub: known.id }, this.#parts.resultKey) };
+    return { device, token: signJwt({ ...claims, sub: known.id }, this.#parts.settings.resultKey) };
   }
 
   async #make({ known, input, taken }: Judged): Promise<Buffer> {
-    const { registry, fleetId, resultKey, root } = this.#parts;
-    if (input.evidence.length + (input.log?.length ?? 0) > RECORD_BYTES / 2) {
-      throw new TouchstoneError(
-        'CONTROL_REFUSED',
-        `the log of ${known.id} is too long for a record; ask again: the next one carries only what is new`,
-      );
-    }
+    const { registry, settings, root } = this.#parts;
     const endorsement = (await registry.device(known.id))?.endorsement ?? null;
     if (endorsement === null) throw new TouchstoneError('CONTROL_REFUSED', `${known.id} is not endorsed any more`);
     const aside = isAside(known);
-    return makeRecord({ input, fleetId, aside, endorsement, result: taken.verdict.envelope, root: root() }, resultKey);
+    const { fleetId } = settings.trust.fleet;
+    const recorded = { input, fleetId, aside, endorsement, result: taken.verdict.envelope, root: root() };
+    try {
+      return makeRecord(recorded, settings.resultKey);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new TouchstoneError(
+        'CONTROL_REFUSED',
+        `the evidence of ${known.id} is too long for a record; ask again: the next one carries only what is new`,
+        { cause: error },
+      );
+    }
   }
 }

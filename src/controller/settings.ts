@@ -30,6 +30,8 @@ export interface ControllerFile {
   readonly fleetExport?: string;
   /** Whether a vendor's certificate counts only while revocation lists answer for it and for those above it; `where-given` if absent. */
   readonly ekCrls?: 'where-given' | 'demanded';
+  /** `changes`: a record (evidence verify) is kept at each change of a verdict; `asked` if absent: only when somebody asks for one. */
+  readonly records?: 'asked' | 'changes';
 }
 
 const controllerFileShape: Shape<ControllerFile> = v.strictObject({
@@ -41,6 +43,7 @@ const controllerFileShape: Shape<ControllerFile> = v.strictObject({
   brokerCrl: v.exactOptional(text(4096)),
   fleetExport: v.exactOptional(text(4096)),
   ekCrls: v.exactOptional(v.picklist(['where-given', 'demanded'])),
+  records: v.exactOptional(v.picklist(['asked', 'changes'])),
 });
 
 export const DEFAULT_CONTROLLER_FILE: ControllerFile = {
@@ -83,6 +86,7 @@ export const STATE_FILES = {
   tokens: 'tokens.json',
   allowed: 'allowed-eks.json',
   batches: 'batches',
+  records: 'records',
   registry: 'registry.sqlite',
   mark: 'registry.mark',
   socket: 'control.sock',

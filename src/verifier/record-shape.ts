@@ -39,7 +39,13 @@ export interface AcceptanceRecord {
 }
 
 const digest = byteString(32);
-const rest = byteString({ max: RECORD_BYTES });
+/** Bounded by the whole. */
+const rest: Shape<Uint8Array> = v.instance(Uint8Array);
+/** UINT64: a number as far as numbers are exact. */
+const uint64: Shape<number | bigint> = v.union([
+  uint(),
+  v.pipe(v.bigint(), v.minValue(BigInt(Number.MAX_SAFE_INTEGER)), v.maxValue(2n ** 64n - 1n)),
+]);
 
 const profileShape: Shape<Profile> = v.strictObject({
   id: name,
@@ -102,7 +108,7 @@ const referenceShape: Shape<Reference> = v.strictObject({
   bootCoversAgent: v.boolean(),
 });
 
-const recordShape: Shape<AcceptanceRecord> = v.strictObject({
+export const acceptanceShape: Shape<AcceptanceRecord> = v.strictObject({
   v: v.literal(1),
   fleetId: hexString(16),
   deviceId: text(64),
@@ -113,7 +119,7 @@ const recordShape: Shape<AcceptanceRecord> = v.strictObject({
   row: v.strictObject({
     generation: uint(),
     log: v.nullable(logStateShape),
-    clock: v.union([uint(), v.bigint()]),
+    clock: uint64,
     maxResetCount: uint(0xffff_ffff),
   }),
   policy: v.strictObject({ maxAgeMs: uint(), maxSkewMs: uint(), leaseForMs: uint(), digest }),
@@ -165,5 +171,5 @@ export function encodeAcceptance(record: AcceptanceRecord): Buffer {
 
 /** Errors: WireError. */
 export function decodeAcceptance(bytes: Uint8Array): AcceptanceRecord {
-  return parseShape(recordShape, decodeCbor(bytes, LIMITS), 'record');
+  return parseShape(acceptanceShape, decodeCbor(bytes, LIMITS), 'record');
 }

@@ -38,7 +38,7 @@ interface RecordFile {
   readonly result: DsseEnvelope;
 }
 
-const fileShape: Shape<RecordFile> = v.strictObject({
+export const recordFileShape: Shape<RecordFile> = v.strictObject({
   v: v.literal(1),
   root: v.pipe(v.array(dsseShape), v.minLength(1), v.maxLength(64)),
   endorsement: dsseShape,
@@ -173,7 +173,7 @@ function trustFor(file: RecordFile, fleetFile: Uint8Array, rootFile: Uint8Array 
 export function judgeRecord(file: Uint8Array, fleetFile: Uint8Array, rootFile: Uint8Array | null = null): JudgedRecord {
   const judgement = new Judgement();
   try {
-    const parsed = parseShape(fileShape, parseJsonStrict(file, { maxBytes: FILE_BYTES, maxDepth: 8 }), 'record');
+    const parsed = parseShape(recordFileShape, parseJsonStrict(file, { maxBytes: FILE_BYTES, maxDepth: 8 }), 'record');
     const trust = trustFor(parsed, fleetFile, rootFile);
     if (typeof trust !== 'string') return judgeFile(parsed, trust, judgement).done;
     return judgement.refuse('record-signature', 'a root statement that fleet.json leads to', trust).done;

@@ -19,6 +19,8 @@ import {
 import { STATEMENT_SHAPES } from '../../src/protocol/statement.ts';
 import { batchShape } from '../../src/release/batch.ts';
 import { passportShape, rootStatementShape } from '../../src/release/types.ts';
+import { recordFileShape } from '../../src/verifier/record.ts';
+import { acceptanceShape } from '../../src/verifier/record-shape.ts';
 import { readGrammar, ruleOf } from '../support/cddl.ts';
 import type { Cddl } from '../support/cddl.ts';
 import { faultsOf } from '../support/cddl-check.ts';
@@ -49,6 +51,8 @@ const SHAPES: Readonly<Record<string, Shape<unknown>>> = {
   root: rootStatementShape,
   passport: passportShape,
   'ek-batch': batchShape,
+  record: recordFileShape,
+  acceptance: acceptanceShape,
 };
 
 /** Named in the grammar, and held to the code by golden vectors instead of by a shape. */

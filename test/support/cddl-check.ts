@@ -46,6 +46,12 @@ function arrayFaults(grammar: Grammar, items: readonly CddlItem[], value: unknow
 const lengthOf = (value: unknown): number =>
   value instanceof Uint8Array ? value.length : Buffer.byteLength(String(value), 'utf8');
 
+/** CBOR major type 0; beyond 2^53 it is a bigint. */
+function isUint(value: unknown): boolean {
+  if (typeof value === 'bigint') return value >= 0n && value < 2n ** 64n;
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
 /** Everything in which `value` is not of `type`. */
 export function faultsOf(grammar: Grammar, type: Cddl, value: unknown, at = ''): string[] {
   const fault = (fits: boolean, what: string): string[] => (fits ? [] : [`${at}: ${what}`]);
@@ -58,6 +64,8 @@ export function faultsOf(grammar: Grammar, type: Cddl, value: unknown, at = ''):
       return fault(typeof value === 'boolean', 'no boolean');
     case 'bstr':
       return fault(value instanceof Uint8Array, 'no bytes');
+    case 'uint':
+      return fault(isUint(value), 'no unsigned integer');
     case 'tstr':
       return fault(typeof value === 'string', 'no text');
     case 'literal':

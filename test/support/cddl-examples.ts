@@ -57,6 +57,8 @@ export class Examples {
         return [true, false].map((value) => ({ what: `${value}`, value }));
       case 'bstr':
         return [{ what: 'bytes', value: new Uint8Array(1) }];
+      case 'uint':
+        return [0, Number.MAX_SAFE_INTEGER, 2n ** 53n, 2n ** 64n - 1n].map((value) => ({ what: `${value}`, value }));
       case 'tstr':
         return [{ what: 'text', value: 'YQ==' }];
       case 'literal':
@@ -105,10 +107,12 @@ export class Examples {
         return [...none, ...wrong(0, 'true', null)];
       case 'bstr':
         return [...none, ...wrong('00', null)];
+      case 'uint':
+        return [...none, ...wrong(-1, 0.5, '0', null), { what: '2^64', value: 2n ** 64n }, { what: '-1n', value: -1n }];
       case 'tstr':
         return [...none, ...wrong(1, null, new Uint8Array(1))];
       case 'literal':
-        return [...none, ...wrong(typeof type.value === 'number' ? type.value + 1 : `${type.value}x`, null)];
+        return [...none, ...wrong(typeof type.value === 'number' ? type.value + 1 : `${type.value}x`, null, false)];
       case 'range':
         return [...none, ...wrong(type.from - 1, type.to + 1, 0.5, `${type.from}`, null, NaN)];
       case 'regexp':

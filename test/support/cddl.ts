@@ -2,8 +2,8 @@
 
 /** A type of the grammar. */
 export type Cddl =
-  | { readonly is: 'any' | 'bstr' | 'tstr' | 'bool' | 'null' }
-  | { readonly is: 'literal'; readonly value: string | number }
+  | { readonly is: 'any' | 'bstr' | 'tstr' | 'bool' | 'null' | 'uint' }
+  | { readonly is: 'literal'; readonly value: string | number | boolean }
   | { readonly is: 'range'; readonly from: number; readonly to: number }
   | { readonly is: 'size'; readonly of: Cddl; readonly from: number; readonly to: number }
   | { readonly is: 'regexp'; readonly pattern: string }
@@ -43,7 +43,7 @@ function tokensOf(source: string): string[] {
   return tokens;
 }
 
-const PRELUDE: ReadonlySet<string> = new Set(['any', 'bstr', 'tstr', 'bool', 'null']);
+const PRELUDE: ReadonlySet<string> = new Set(['any', 'bstr', 'tstr', 'bool', 'null', 'uint']);
 
 class GrammarReader {
   readonly #tokens: readonly string[];
@@ -106,6 +106,7 @@ class GrammarReader {
     }
     const name = this.#next();
     if (!/^[A-Za-z_]/.test(name)) throw new SyntaxError(`${JSON.stringify(name)} is no type`);
+    if (name === 'true') return { is: 'literal', value: true };
     return PRELUDE.has(name) ? ({ is: name } as Cddl) : { is: 'rule', name };
   }
 

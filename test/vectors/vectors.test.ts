@@ -23,6 +23,8 @@ import { encodePassport, readPassport } from '../../src/release/passport.ts';
 import { judgeRoot } from '../../src/release/root.ts';
 import type { FleetFile, Passport, RootStatement } from '../../src/release/types.ts';
 import { appraise } from '../../src/verifier/appraise.ts';
+import { judgeRecord } from '../../src/verifier/record.ts';
+import { decodeAcceptance, encodeAcceptance } from '../../src/verifier/record-shape.ts';
 import { decodeAnyCbor, faultsOf } from '../support/cddl-check.ts';
 import { readGrammar, ruleOf } from '../support/cddl.ts';
 import { textOf } from '../house/tree.ts';
@@ -59,6 +61,7 @@ const CODERS: Readonly<Record<string, Coder>> = {
   'enrol-outcome': coder(codec.encodeEnrolOutcome, codec.decodeEnrolOutcome),
   'certificate-message': coder(codec.encodeCertificateMessage, codec.decodeCertificateMessage),
   'status-hint': coder(codec.encodeStatusHint, codec.decodeStatusHint),
+  acceptance: coder(encodeAcceptance, decodeAcceptance),
 };
 
 describe.each(cborNames)('%s', (name) => {
@@ -162,6 +165,15 @@ test.each(['root', 'root-escrow', 'root-stations'])('the root statement %s count
   expect(faultsOf(grammar, ruleOf(grammar, 'root'), golden.value)).toEqual([]);
 });
 
+test('a record is judged again by fleet.json alone, as it always was', () => {
+  const golden = vector('acceptance') as CborVector & { fleet: FleetFile; file: string; status: string };
+  const judged = judgeRecord(Buffer.from(golden.file), Buffer.from(JSON.stringify(golden.fleet)));
+  expect([judged.findings, judged.result?.status, judged.verdict?.status]).toEqual([[], golden.status, golden.status]);
+  const file = JSON.parse(golden.file) as { acceptance: { payload: string } };
+  expect(faultsOf(grammar, ruleOf(grammar, 'record'), file)).toEqual([]);
+  expect(Buffer.from(file.acceptance.payload, 'base64').toString('hex')).toBe(golden.hex);
+});
+
 test('a batch of a station is read as the value it stands for', () => {
   const golden = vector('ek-batch') as { station: NonNullable<RootStatement['stations']>[0]; value: EkBatch; payload: string; file: string };
   const root = { fleetId: golden.value.fleetId, stations: [golden.station], revoked: [] };
@@ -201,7 +213,7 @@ test('every message, event and statement of the grammar has a vector', () => {
   const rules = new Set(vectorNames.map((name) => (vector(name) as { rule?: string }).rule));
   const message = ruleOf(grammar, 'message');
   const named = message.is === 'choice' ? message.options.map((option) => (option.is === 'rule' ? option.name : '')) : [];
-  const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'instruction', 'endorsement', 'root', 'passport-statement', 'ek-batch'];
+  const wanted = [...named, 'claims', 'event', 'log', 'result', 'command', 'instruction', 'endorsement', 'root', 'passport-statement', 'ek-batch', 'acceptance'];
   expect(wanted.filter((rule) => !rules.has(rule))).toEqual([]);
   const types = cborNames.filter((name) => name.startsWith('event-')).map((name) => (cborVector(name).value as LogEvent).type);
   expect(new Set(types)).toEqual(new Set(['boot', 'agent-start', 'slot', 'engine', 'foreign-extension']));
