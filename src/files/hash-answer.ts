@@ -1,7 +1,8 @@
 // What the hash pool and its threads say to each other.
 import { FileFault } from './fault.ts';
 import type { FaultKind } from './fault.ts';
-import { HashCancelled, UnwrittenError } from './hash-file.ts';
+import { UnwrittenError } from './copy-target.ts';
+import { HashCancelled } from './hash-file.ts';
 import type { HashTask } from './hash-file.ts';
 
 export interface WorkerTask extends HashTask {

@@ -1,22 +1,10 @@
 // Hashes one file, and copies it in the same pass: the next block is read while the last is hashed and written. A file that changes
 // meanwhile has no digest.
-import {
-  close,
-  closeSync,
-  constants,
-  fdatasync,
-  fstat,
-  fstatSync,
-  open,
-  openSync,
-  read,
-  readSync,
-  write,
-  writeSync,
-} from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { promisify } from 'node:util';
+import { COPY_BLOCK_BYTES, COPY_BLOCKS, CopyTarget, UnwrittenError, wholePages } from './copy-target.ts';
 import { FileFault, faultKind } from './fault.ts';
+import { READ_FLAGS } from './file-io.ts';
+import type { FileIo } from './file-io.ts';
 import { Hashes } from './hashes.ts';
 import type { HashName, Parts } from './hashes.ts';
 
@@ -43,112 +31,29 @@ export interface HashOutcome {
   readonly parts: Buffer[];
 }
 
-/** The system calls a hash needs, blocking or not. */
-export interface FileIo {
-  open(path: string, flags: number): number | Promise<number>;
-  stat(fd: number): BigIntStats | Promise<BigIntStats>;
-  read(fd: number, into: Buffer, length: number, position: number): number | Promise<number>;
-  write(fd: number, from: Buffer, position: number): number | Promise<number>;
-  /** Sends what was written to the disk, where that can be waited for beside the rest; otherwise nothing. */
-  flush(fd: number): Promise<void> | null;
-  close(fd: number): void | Promise<void>;
-}
-
-/** Never follows a link in the last component, never waits for a writer of a pipe. */
-export const READ_FLAGS: number = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-
-const openAsync = promisify(open);
-const closeAsync = promisify(close);
-const fstatAsync: (fd: number) => Promise<BigIntStats> = (fd) =>
-  new Promise((resolve, reject) => {
-    fstat(fd, { bigint: true }, (error, stats) => {
-      if (error === null) resolve(stats);
-      else reject(error);
-    });
-  });
-
-function readAsync(fd: number, into: Buffer, length: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    read(fd, into, 0, length, position, (error, bytesRead) => {
-      if (error === null) resolve(bytesRead);
-      else reject(error);
-    });
-  });
-}
-
-function writeAsync(fd: number, from: Buffer, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, from, 0, from.length, position, (error, written) => {
-      if (error === null) resolve(written);
-      else reject(error);
-    });
-  });
-}
-
-const flushAsync = promisify(fdatasync);
-
-/** For a thread that must not block. */
-export const asyncIo: FileIo = {
-  open: (path, flags) => openAsync(path, flags),
-  stat: fstatAsync,
-  read: readAsync,
-  write: writeAsync,
-  flush: flushAsync,
-  close: (fd) => closeAsync(fd),
-};
-
-/** For a thread of its own while all processors hash: reading ahead would only take one of them from its neighbour. */
-export const blockingIo: FileIo = {
-  open: (path, flags) => openSync(path, flags),
-  stat: (fd) => fstatSync(fd, { bigint: true }),
-  read: (fd, into, length, position) => readSync(fd, into, 0, length, position),
-  write: (fd, from, position) => writeSync(fd, from, 0, from.length, position),
-  flush: () => null,
-  close: (fd) => {
-    closeSync(fd);
-  },
-};
-
-/** For a thread of its own while a processor is free: the next block is read there meanwhile, and the last one written. */
-export const aheadIo: FileIo = { ...blockingIo, read: readAsync, write: writeAsync, flush: flushAsync };
-
 /** One block; two are in use for a large file: one being hashed, one being filled. */
 export const BLOCK_BYTES: number = 512 * 1024;
-/** A copy hands each block to the system twice: fewer and larger ones. */
-const COPY_BLOCK_BYTES = 1024 * 1024;
-/** Written bytes that wait for the disk before it is asked to begin. */
-const FLUSH_BYTES = 64 * 1024 * 1024;
-
-/** The two blocks of one lane, made when first needed and kept for the next file, until nothing is left to do. */
+/** The blocks of one lane, made when first needed and kept for the next file, until nothing is left to do. */
 export class Blocks {
-  #blocks: [Buffer | null, Buffer | null] = [null, null];
+  #blocks: (Buffer | undefined)[] = [];
 
-  get(index: 0 | 1, bytes: number): Buffer {
+  get(index: number, bytes: number): Buffer {
     const held = this.#blocks[index];
-    if (held !== null && held.length >= bytes) return held;
-    const block = Buffer.allocUnsafeSlow(bytes);
+    if (held !== undefined && held.length >= bytes) return held;
+    // Only copies have such blocks.
+    const block = bytes === COPY_BLOCK_BYTES ? wholePages(bytes) : Buffer.allocUnsafeSlow(bytes);
     this.#blocks[index] = block;
     return block;
   }
 
   free(): void {
-    this.#blocks = [null, null];
+    this.#blocks = [];
   }
 }
 
 export interface HashHooks {
   readonly onBytes?: (bytes: number) => void;
   readonly isCancelled?: () => boolean;
-}
-
-/** The copy could not be written. `code` is the system's: `ENOSPC`. */
-export class UnwrittenError extends Error {
-  readonly code: string;
-
-  constructor(message: string, code: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 /** Thrown where `isCancelled` said so; the caller knows why. */
@@ -158,86 +63,60 @@ function sameFile(a: BigIntStats, b: BigIntStats): boolean {
   return a.ino === b.ino && a.dev === b.dev && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
-function unwritten(cause: unknown): UnwrittenError {
-  const { message, code } = cause as NodeJS.ErrnoException;
-  return new UnwrittenError(message, code ?? '');
-}
-
-/** The target of a copy. The disk is put to work while the rest is read and hashed, not when all of it is. */
-class Copy {
-  readonly #fd: number;
-  readonly #io: FileIo;
-  #unflushed = 0;
-  #flushing: Promise<void> | null = null;
-
-  constructor(fd: number, io: FileIo) {
-    this.#fd = fd;
-    this.#io = io;
-  }
-
-  /** Errors: UnwrittenError. */
-  async write(block: Buffer, position: number): Promise<void> {
-    try {
-      for (let at = 0; at < block.length;) at += await this.#io.write(this.#fd, block.subarray(at), position + at);
-    } catch (cause) {
-      throw unwritten(cause);
-    }
-    this.#unflushed += block.length;
-    if (this.#unflushed < FLUSH_BYTES || this.#flushing !== null) return;
-    this.#unflushed = 0;
-    const begun = this.#io.flush(this.#fd);
-    if (begun !== null) this.#flushing = this.#untilFlushed(begun);
-    // One that failed stays, for the end.
-    this.#flushing?.catch(() => undefined);
-  }
-
-  async #untilFlushed(begun: Promise<void>): Promise<void> {
-    await begun;
-    this.#flushing = null;
-  }
-
-  /** When nothing is under way any more. Errors: UnwrittenError. */
-  async end(): Promise<void> {
-    await this.#flushing?.catch((cause: unknown) => {
-      throw unwritten(cause);
-    });
+/** Fills `into`, unless the file ends before; how far it got. */
+async function fill(fd: number, into: Buffer, position: number, io: FileIo): Promise<number> {
+  for (let at = 0; ;) {
+    const got = await io.read(fd, into, at, position + at);
+    at += got;
+    if (got === 0 || at === into.length) return at;
   }
 }
 
 async function hashBytes(fd: number, size: number, io: FileIo, blocks: Blocks, task: HashTask, hooks: HashHooks) {
   const hashes = new Hashes(task.algorithms, task.parts);
-  const copy = task.copyTo === null ? null : new Copy(task.copyTo, io);
-  const blockBytes = copy === null ? BLOCK_BYTES : COPY_BLOCK_BYTES;
-  const begin = (index: 0 | 1, at: number): number | Promise<number> => {
-    const length = Math.min(blockBytes, size - at);
-    return length === 0 ? 0 : io.read(fd, blocks.get(index, length), length, at);
+  const copy = task.copyTo === null ? null : await CopyTarget.open(task.copyTo, size, io);
+  const [lanes, laneBytes] = copy === null ? [2, BLOCK_BYTES] : [COPY_BLOCKS, COPY_BLOCK_BYTES];
+  const filling: Promise<number>[] = [];
+  const writing: Promise<void>[] = [];
+  const blockOf = (index: number): Buffer => {
+    const length = Math.min(laneBytes, size - index * laneBytes);
+    return blocks.get(index % lanes, length).subarray(0, length);
   };
-  let position = 0;
-  let current: 0 | 1 = 0;
-  let filling = begin(current, position);
-  let writing: Promise<void> | undefined;
+  const begin = (index: number): void => {
+    if (index * laneBytes >= size) return;
+    const free = writing[index % lanes];
+    const from = async (): Promise<number> => {
+      if (free !== undefined) await free;
+      return fill(fd, blockOf(index), index * laneBytes, io);
+    };
+    const filled = from();
+    // What fails early is told when it is asked for.
+    filled.catch(() => undefined);
+    filling[index % lanes] = filled;
+  };
   try {
-    for (;;) {
-      const got = await filling;
-      filling = 0;
+    for (let index = 0; index < lanes - 1; index++) begin(index);
+    for (let index = 0; index * laneBytes < size; index++) {
+      const got = await filling[index % lanes];
       if (hooks.isCancelled?.() === true) throw new HashCancelled();
-      if (got === 0) break;
-      const next: 0 | 1 = current === 0 ? 1 : 0;
-      filling = begin(next, position + got);
-      const full = blocks.get(current, got).subarray(0, got);
-      writing = copy?.write(full, position);
-      hashes.update(full);
-      await writing;
-      hooks.onBytes?.(got);
-      position += got;
-      current = next;
+      const block = blockOf(index);
+      if (got !== block.length) throw new FileFault('changed', task.path);
+      if (copy !== null) {
+        const written = copy.write(block, index * laneBytes);
+        written.catch(() => undefined);
+        writing[index % lanes] = written;
+      }
+      begin(index + lanes - 1);
+      if (copy !== null && io.beside) await io.turn();
+      hashes.update(block);
+      hooks.onBytes?.(block.length);
     }
+    await Promise.all(writing);
   } finally {
     // A call that is still under way must end before its descriptor is closed and given to another file.
-    await Promise.allSettled([filling, writing]);
+    await Promise.allSettled([...filling, ...writing]);
     await copy?.end();
   }
-  if (position !== size) throw new FileFault('changed', task.path);
   return hashes.digest();
 }
 

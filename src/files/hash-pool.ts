@@ -4,7 +4,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { MeasureError } from '../errors.ts';
 import { FileFault, faultKind } from './fault.ts';
-import { asyncIo, Blocks, hashOne, READ_FLAGS, UnwrittenError } from './hash-file.ts';
+import { UnwrittenError } from './copy-target.ts';
+import { asyncIo, READ_FLAGS } from './file-io.ts';
+import { Blocks, hashOne } from './hash-file.ts';
 import type { HashOutcome, HashTask } from './hash-file.ts';
 import type { HashName, Parts } from './hashes.ts';
 import { HashThread } from './hash-thread.ts';
@@ -83,8 +85,8 @@ const MAX_ID = 0x7fffffff;
 /** A read lease makes a writer wait; with this many files open at once none waits long. */
 const OPEN_AT_ONCE = 64;
 
-/** Bytes cross threads as plain Uint8Array. */
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Bytes cross threads as plain Uint8Array, each with memory of its own, of which a digest fills a tenth: copied into a common one. */
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
 /** `await using pool = new HashPool()`. One per process is enough; it costs nothing until it is used. */
 export class HashPool implements AsyncDisposable {

@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { failedAnswer } from './hash-answer.ts';
 import type { FromHashWorker, HashAnswer, WorkerTask } from './hash-answer.ts';
-import { Blocks, hashOne, aheadIo, blockingIo } from './hash-file.ts';
+import { aheadIo, blockingIo } from './file-io.ts';
+import { Blocks, hashOne } from './hash-file.ts';
 
 /** Progress is told in steps of this many bytes: often enough for a bar, seldom enough to cost nothing. */
 const PROGRESS_BYTES = 8 * 1024 * 1024;

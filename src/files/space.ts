@@ -1,7 +1,7 @@
 // Free space of a disk, asked before the first byte is written, and what to say when a disk is full nevertheless.
 import { statfs } from 'node:fs/promises';
 import { ReleaseError } from '../errors.ts';
-import { UnwrittenError } from './hash-file.ts';
+import { UnwrittenError } from './copy-target.ts';
 
 /** Left free on the disk: the journal must always be able to write. */
 const SPARE_BYTES = 16 * 1024 * 1024;

@@ -15,8 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { asyncIo, aheadIo, BLOCK_BYTES, Blocks, blockingIo, hashOne } from '../../src/files/hash-file.ts';
-import type { FileIo } from '../../src/files/hash-file.ts';
+import { aheadIo, asyncIo, blockingIo } from '../../src/files/file-io.ts';
+import type { FileIo } from '../../src/files/file-io.ts';
+import { BLOCK_BYTES, Blocks, hashOne } from '../../src/files/hash-file.ts';
 import { HashPool } from '../../src/files/hash-pool.ts';
 import { Hashes } from '../../src/files/hashes.ts';
 import { hashTree } from '../../src/files/hash-tree.ts';
