@@ -19,7 +19,7 @@ function distance(a: string, b: string): number {
 }
 
 /** More are no help. */
-const SHOWN = 3;
+const SHOWN = 6;
 
 /** The rules that could be meant: they hold most parts of what was asked, or differ from it by a typing error; none when nothing is near. */
 export function nearestRules(asked: string): string[] {
