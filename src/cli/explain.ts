@@ -19,9 +19,12 @@ function distance(a: string, b: string): number {
 }
 
 /** More are no help. */
-const SHOWN = 6;
+const SHOWN = 3;
 
-/** The rules that could be meant: they hold most parts of what was asked, or differ from it by a typing error; none when nothing is near. */
+/**
+ * The rules that could be meant: those that differ from what was asked by a typing error, the nearest first, then those that hold most
+ * parts of it, as the catalogue has them: how far these are apart only says how long they are. None when nothing is near.
+ */
 export function nearestRules(asked: string): string[] {
   const word = asked.toLowerCase().slice(0, 64);
   const parts = word.split(/[^a-z0-9]+/).filter((part) => part.length > 2);
@@ -34,7 +37,7 @@ export function nearestRules(asked: string): string[] {
   const typo = Math.max(2, Math.floor(word.length / 4));
   return rules
     .filter(({ apart, shared }) => shared === most || apart <= typo)
-    .toSorted((a, b) => a.apart - b.apart)
+    .toSorted((a, b) => Math.min(a.apart, typo + 1) - Math.min(b.apart, typo + 1))
     .slice(0, SHOWN)
     .map(({ id }) => id);
 }

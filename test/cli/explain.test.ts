@@ -44,7 +44,7 @@ describe('touchstone explain', () => {
     expect({ code, lists: stderr.includes('touchstone explain lists all') }).toEqual({ code: 2, lists: true });
   });
 
-  test('never offers more than six', () => {
-    expect(nearestRules('release')).toHaveLength(6);
+  test('never offers more than three', () => {
+    expect(nearestRules('release')).toHaveLength(3);
   });
 });
