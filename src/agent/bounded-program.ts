@@ -37,6 +37,12 @@ export interface Ended {
   readonly words: string;
 }
 
+/** For people. */
+export function endWords({ code, signal, timedOut, words }: Ended): string {
+  const how = timedOut ? 'was killed: out of time' : signal === null ? `exit code ${code ?? '-'}` : `signal ${signal}`;
+  return words === '' ? how : `${how}: ${words}`;
+}
+
 /** One line that was read, or null at the end of the output. */
 type Line = string | null;
 

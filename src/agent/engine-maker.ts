@@ -19,8 +19,7 @@ import type { SlotProfile } from '../profile/profile.ts';
 import { canonicalManifest } from '../release/manifest.ts';
 import { MODEL_FOLDER } from '../release/release-folder.ts';
 import type { ManifestEntry } from '../release/types.ts';
-import { BoundedProgram } from './bounded-program.ts';
-import { endWords } from './end-words.ts';
+import { BoundedProgram, endWords } from './bounded-program.ts';
 
 const DEFAULT_SECONDS = 900;
 

@@ -1,13 +1,12 @@
 // The health check of a release on trial: its golden cases in the device's own runtime, then the operator's command.
 import { join } from 'node:path';
 import { WireError } from '../errors.ts';
-import { engineFolder } from '../gate/places.ts';
+import { engineFolder, releaseFolder } from '../gate/places.ts';
 import type { Reason } from '../gate/settle.ts';
 import type { SlotProfile } from '../profile/profile.ts';
 import { MODEL_FOLDER, readBounded } from '../release/release-folder.ts';
 import type { SignedRelease } from '../release/open.ts';
-import { BoundedProgram } from './bounded-program.ts';
-import { endWords } from './end-words.ts';
+import { BoundedProgram, endWords } from './bounded-program.ts';
 import { differsAt, HEALTH_PLAN_BYTES, readHealthPlan } from './health-plan.ts';
 import type { HealthPlan } from './health-plan.ts';
 
@@ -35,7 +34,7 @@ class Check {
   constructor(slot: SlotProfile, release: SignedRelease, parts: HealthParts) {
     this.#slot = slot;
     this.#parts = parts;
-    this.#model = join(parts.stateDir, 'releases', release.id, MODEL_FOLDER);
+    this.#model = join(releaseFolder(parts.stateDir, release.id), MODEL_FOLDER);
     this.#engine = engineFolder(parts.stateDir, release.id, slot.name);
     this.#until = parts.monotonic() + (slot.healthSeconds ?? DEFAULT_SECONDS) * 1000;
   }

@@ -21,7 +21,7 @@ interface KnownText {
   readonly text: string;
 }
 /** Texts read lately, by length and last character: the same few come in every message, and to compare costs less than to make one. */
-const known: (KnownText | null)[] = Array.from({ length: 32 * 256 }, () => null);
+const known = new Map<number, KnownText>();
 
 export class QuickCbor {
   readonly #bytes: Uint8Array;
@@ -116,12 +116,12 @@ export class QuickCbor {
     if (length === 0 || length > max) this.miss();
     const start = this.#span(length);
     const place = length > MAX_KNOWN ? -1 : length * 256 + (this.#bytes[start + length - 1] as number);
-    const before = known[place];
+    const before = known.get(place);
     if (before?.allowed === allowed && this.#holds(before.bytes, start)) return before.text;
     // Within the bytes: `span` has seen to it.
     for (let i = start; i < start + length; i++) if (allowed[this.#bytes[i] as number] !== 1) this.miss();
     const text = this.#text.toString('latin1', start, start + length);
-    if (place >= 0) known[place] = { bytes: this.#bytes.slice(start, start + length), allowed, text };
+    if (place >= 0) known.set(place, { bytes: this.#bytes.slice(start, start + length), allowed, text });
     return text;
   }
 

@@ -1,6 +1,6 @@
 // `touchstone break-glass SLOT`: somebody at the device goes on with a signed model while the controller's word does not count.
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { Breaking } from '../agent/glass-keeper.ts';
 import { GLASS_SOCKET } from '../agent/glass-socket.ts';
 import type { GlassAsk } from '../agent/glass-socket.ts';
@@ -9,6 +9,7 @@ import { RULES } from '../rules/catalogue.ts';
 import type { RuleId } from '../rules/catalogue.ts';
 import { hearAgent, reachAgent } from './ask-agent.ts';
 import { EXIT } from './exit.ts';
+import { agentStateOption } from './options.ts';
 import { cleanText, outputOf } from './output.ts';
 
 interface BreakGlassOptions {
@@ -50,11 +51,7 @@ export function breakGlassCommand(): Command {
     )
     .argument('<slot>', 'the slot')
     .requiredOption('--reason <text>', 'why, and who answers for it: the controller is told', words)
-    .addOption(
-      new Option('--state <dir>', 'state directory of the agent')
-        .env('TOUCHSTONE_STATE')
-        .default('/var/lib/touchstone'),
-    )
+    .addOption(agentStateOption())
     .addHelpText(
       'after',
       `

@@ -4,6 +4,7 @@ import type { BundleAcceptOptions } from './bundle-accept.ts';
 import type { BundleApplyOptions } from './bundle-apply.ts';
 import type { BundleMakeOptions } from './bundle-make.ts';
 import { stateOption } from './controller.ts';
+import { agentStateOption } from './options.ts';
 
 const MAX_DAYS = 366;
 
@@ -59,11 +60,7 @@ while the controller has accepted nothing newer of that device.`,
         .choices(['decided', 'trial'])
         .default('decided'),
     )
-    .addOption(
-      new Option('--state <dir>', 'state directory of the agent')
-        .env('TOUCHSTONE_STATE')
-        .default('/var/lib/touchstone'),
-    )
+    .addOption(agentStateOption())
     .addHelpText(
       'after',
       `

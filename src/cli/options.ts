@@ -1,5 +1,12 @@
 // Values of options as people type them: numbers, dates, lists; a bad one is wrong usage and says what would be right.
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+
+/** Where the agent of this device keeps its state. */
+export function agentStateOption(): Option {
+  return new Option('--state <dir>', 'state directory of the agent')
+    .env('TOUCHSTONE_STATE')
+    .default('/var/lib/touchstone');
+}
 
 /** A whole number from `min` to `max`. */
 export function wholeNumber(min: number, max: number): (text: string) => number {

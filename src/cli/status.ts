@@ -1,16 +1,16 @@
 // `touchstone status [SLOT]`: may the model in this slot be loaded now. What programs on the device ask before they load one.
 import { setTimeout as delay } from 'node:timers/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { judgeNow, readStatus } from '../agent/slot-answers.ts';
 import type { AgentStatus, SlotAnswer } from '../agent/status.ts';
 import { readTransferNote } from '../agent/transfer-note.ts';
 import type { TransferNote } from '../agent/transfer-note.ts';
 import { ConfigError, TouchstoneError } from '../errors.ts';
 import { EXIT } from './exit.ts';
+import { agentStateOption } from './options.ts';
 import { cleanText, outputOf, table } from './output.ts';
 import type { Json, Output } from './output.ts';
 
-const STATE_DEFAULT = '/var/lib/touchstone';
 /** How soon a reader hears of a change. */
 const LOOK_EVERY_MS = 500;
 
@@ -143,9 +143,7 @@ export function statusCommand(): Command {
   return new Command('status')
     .description('say whether the model in a slot may be loaded: exit code 0 yes, 1 no')
     .argument('[slot]', 'one slot; without it, all must be loadable')
-    .addOption(
-      new Option('--state <dir>', 'state directory of the agent').env('TOUCHSTONE_STATE').default(STATE_DEFAULT),
-    )
+    .addOption(agentStateOption())
     .option('--wait', 'wait until it may be loaded')
     .option('--hold', 'stay while it may be loaded; exit 1 when it no longer may')
     .option('--follow', 'print every change until interrupted; with --json one document a line')

@@ -4,6 +4,7 @@ import type { ReleaseFault } from '../release/judgement.ts';
 import { DEFAULT_IGNORES } from '../release/model-files.ts';
 import type { Check } from '../release/open-checks.ts';
 import type { SignedRelease } from '../release/open.ts';
+import { unplanned } from '../release/planned-change.ts';
 import type { Trust } from '../release/root.ts';
 import { compareVersions } from './version.ts';
 
@@ -65,12 +66,7 @@ export const ADMISSION_CHECKS: readonly Check<Candidate>[] = [
     if (hardwareClass.includes(profile.hardwareClass)) return null;
     return { expected: `hardware class ${profile.hardwareClass}`, found: `for ${hardwareClass.join(', ')}` };
   }),
-  check('release-planned-change', ({ release, slot }) => {
-    const { pccpChangeId = null } = release.passport;
-    const { plannedChanges } = slot;
-    if (plannedChanges === undefined || (pccpChangeId !== null && plannedChanges.includes(pccpChangeId))) return null;
-    return { expected: `planned change ${plannedChanges.join(' or ')}`, found: pccpChangeId ?? 'none named' };
-  }),
+  check('release-planned-change', ({ release, slot }) => unplanned(slot, release.passport)),
   check('release-agent', ({ release, agentVersion }) => {
     const { minimumAgent } = release.passport;
     const order = compareVersions(agentVersion, minimumAgent);

@@ -2,6 +2,7 @@
 import { verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { Reader } from '../bytes/wire.ts';
+import type { KeyWork } from '../crypto/key-threads.ts';
 import type { Epoch } from '../tpm/port.ts';
 
 /** What every TPMS_ATTEST begins with (Part 2, 10.12.8), whatever its type. */
@@ -192,8 +193,8 @@ export function isSignedBy(key: KeyObject, attest: Uint8Array, signature: TpmSig
   }
 }
 
-/** Asks a key on another thread whether it made `signature` over `data`; `digest` is Node's name. False for whatever is malformed. */
-export type AskKey = (key: KeyObject, digest: string, data: Uint8Array, signature: Uint8Array) => Promise<boolean>;
+/** Asks a key elsewhere: as KeyThreads does, or whatever else can. */
+export type AskKey = KeyWork['verify'];
 
 /** What one key said of one signature over one attestation. Made only by asking the key, so that no flag can stand for it. */
 export class SignatureAnswer {

@@ -1,6 +1,7 @@
 // One slot of the log held against profile and releases: the facts that several checks ask for.
 import { toHex } from '../bytes/text.ts';
 import { sha256 } from '../crypto/digest.ts';
+import { unplanned } from '../release/planned-change.ts';
 import { sameBytes } from './same-bytes.ts';
 import type { ReferenceRelease, ReferenceValues, SlotLogState } from './types.ts';
 
@@ -55,11 +56,6 @@ export function hasWrongConfigs(content: SlotContent, slot: ReferenceSlot): bool
   return !sameBytes(content.configs, slot.configs);
 }
 
-/** The profile's change control plan foresees a release of this change, or there is no such plan. */
-export function isPlanned({ plannedChanges }: ReferenceSlot, changeId: string | null): boolean {
-  return plannedChanges === undefined || (changeId !== null && plannedChanges.includes(changeId));
-}
-
 /**
  * True when this content, of which `release` is the reference release, may not be in this slot. Withdrawal is not among it: it
  * comes later than the content.
@@ -78,7 +74,7 @@ export function isWrong(
     !sameBytes(content.statement, release.statement) ||
     release.slotRole !== slot.role ||
     !slot.modelIds.includes(release.modelId) ||
-    !isPlanned(slot, release.pccpChangeId ?? null) ||
+    unplanned(slot, release) !== null ||
     !release.hardwareClass.includes(hardwareClass)
   );
 }

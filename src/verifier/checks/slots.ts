@@ -1,11 +1,12 @@
 // Checks of the slots: is what each slot holds what a publisher signed for it, now and during the whole log?
 import { shortHex, toHex } from '../../bytes/text.ts';
+import { unplanned } from '../../release/planned-change.ts';
 import type { RuleId } from '../../rules/catalogue.ts';
 import type { Check, Expected } from '../contexts.ts';
 import { isEngineWrong } from '../engines.ts';
 import type { Findings } from '../findings.ts';
 import { sameBytes } from '../same-bytes.ts';
-import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isPlanned, isWrong } from '../slot-judgement.ts';
+import { hasWrongBytes, hasWrongConfigs, holdsUnsignedFiles, isWrong } from '../slot-judgement.ts';
 import type { MeasuredSlot } from '../slot-judgement.ts';
 import type { ReferenceRelease, SlotLogState } from '../types.ts';
 
@@ -18,9 +19,17 @@ function heldBy({ state }: Expected, name: string): SlotLogState | undefined {
   return state.slots.find(({ slot }) => slot === name);
 }
 
-/** For how long the profile lets somebody at the device answer for a slot. */
-function glassMs({ input }: Expected, slot: string): number {
-  return (input.reference.profile.slots.find(({ name }) => name === slot)?.breakGlassSeconds ?? 0) * 1000;
+/** The broken glasses that are `wanted`, by what is left of them and what the profile allows at most, ms. */
+function glasses(
+  { claims, input }: Expected,
+  wanted: (leftMs: number, allowed: number) => boolean,
+): { readonly slot: string; readonly allowed: number; readonly found: string }[] {
+  return (claims.breakGlass ?? []).flatMap(({ slot, leftMs, reason }) => {
+    const { breakGlassSeconds = 0 } = input.reference.profile.slots.find(({ name }) => name === slot) ?? {};
+    const allowed = breakGlassSeconds * 1000;
+    const found = `under break-glass for ${Math.ceil(leftMs / 1000)} s more: ${reason}`;
+    return wanted(leftMs, allowed) ? [{ slot, allowed, found }] : [];
+  });
 }
 
 /** A check of each profile slot that the log measured. */
@@ -116,11 +125,10 @@ export const slotChecks: readonly Check<Expected>[] = [
       ? null
       : [`made for ${hardwareClass}`, `made for ${release.hardwareClass.join(', ')}`];
   }),
-  ofRelease('release-change', ({ pccpChangeId = null }, { slot }) =>
-    isPlanned(slot, pccpChangeId)
-      ? null
-      : [`planned change ${slot.plannedChanges?.join(' or ') ?? ''}`, pccpChangeId ?? 'none named'],
-  ),
+  ofRelease('release-change', (release, { slot }) => {
+    const fault = unplanned(slot, release);
+    return fault === null ? null : [fault.expected, fault.found];
+  }),
   ofRelease('model-statement', (release, { held }) =>
     sameBytes(release.statement, held.statement) ? null : [toHex(release.statement), hexOrAbsent(held.statement)],
   ),
@@ -134,13 +142,8 @@ export const slotChecks: readonly Check<Expected>[] = [
   }),
   ofMeasured('changed-since-boot', ({ slot, held, release }, findings, { input, state }) => {
     if (!held.wasWrong || isWrong(held, slot, release, input.reference.profile.hardwareClass)) return;
-    if (
-      isEngineWrong(
-        state.engines?.find((one) => one.slot === slot.name),
-        input.reference,
-      )
-    )
-      return;
+    const engine = state.engines?.find((one) => one.slot === slot.name);
+    if (isEngineWrong(engine, input.reference)) return;
     const expected = 'as signed during the whole of this log';
     const found = 'wrong earlier in this log, right now';
     findings.add('changed-since-boot', 'warning', slot.name, expected, found, release?.signedBy ?? 'profile');
@@ -159,9 +162,7 @@ export const slotChecks: readonly Check<Expected>[] = [
   {
     name: 'break-glass',
     run: (context, findings) => {
-      for (const { slot, leftMs, reason } of context.claims.breakGlass ?? []) {
-        if (leftMs > glassMs(context, slot)) continue;
-        const found = `under break-glass for ${Math.ceil(leftMs / 1000)} s more: ${reason}`;
+      for (const { slot, found } of glasses(context, (leftMs, allowed) => leftMs <= allowed)) {
         findings.add('break-glass', 'warning', slot, "the controller's word", found, 'profile');
       }
     },
@@ -169,10 +170,7 @@ export const slotChecks: readonly Check<Expected>[] = [
   {
     name: 'break-glass-profile',
     run: (context, findings) => {
-      for (const { slot, leftMs, reason } of context.claims.breakGlass ?? []) {
-        const allowed = glassMs(context, slot);
-        if (leftMs <= allowed) continue;
-        const found = `under break-glass for ${Math.ceil(leftMs / 1000)} s more: ${reason}`;
+      for (const { slot, allowed, found } of glasses(context, (leftMs, most) => leftMs > most)) {
         findings.add('break-glass-profile', 'contraindicated', slot, `at most ${allowed / 1000} s`, found, 'profile');
       }
     },
