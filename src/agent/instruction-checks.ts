@@ -1,5 +1,5 @@
 // May a device do what a bundle asks? An ordered list of named checks of an instruction whose signature was verified, all always asked.
-import { toHex } from '../bytes/text.ts';
+import { timeText, toHex } from '../bytes/text.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { isOpen } from '../gate/trial.ts';
 import type { Challenge, Instruction } from '../protocol/messages.ts';
@@ -38,8 +38,6 @@ export interface InstructionCheck {
   judge(carried: Carried): InstructionFault | null;
 }
 
-const date = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).toISOString());
-
 export const INSTRUCTION_CHECKS: readonly InstructionCheck[] = [
   {
     rule: 'instruction-device',
@@ -66,7 +64,9 @@ export const INSTRUCTION_CHECKS: readonly InstructionCheck[] = [
   {
     rule: 'instruction-expired',
     judge: ({ instruction: { notAfter }, now }) =>
-      now <= notAfter ? null : { expected: `${date(notAfter)} or earlier`, found: `${date(now)} by the device’s time` },
+      now <= notAfter
+        ? null
+        : { expected: `${timeText(notAfter)} or earlier`, found: `${timeText(now)} by the device’s time` },
   },
   {
     rule: 'superseded-order',

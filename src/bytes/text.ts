@@ -66,6 +66,19 @@ export function toUtf8(text: string): Buffer {
   return Buffer.from(text, 'utf8');
 }
 
+/** After it no calendar of ECMAScript goes on. */
+const LAST_MS = 8.64e15;
+
+/** A time in ms since 1970 for people: RFC 3339 in UTC. One that no calendar holds is shown as the number that it is. */
+export function timeText(ms: number): string {
+  return ms > LAST_MS ? `${ms} ms` : new Date(ms).toISOString();
+}
+
+/** Its day. */
+export function dayText(ms: number): string {
+  return timeText(ms).replace(/T.*$/, '');
+}
+
 /** Byte-wise order of two strings' UTF-8: the sort order of every manifest. */
 export function compareUtf8(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));

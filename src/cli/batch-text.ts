@@ -1,4 +1,5 @@
 // Batches as tables, for auditors: one line for each endorsement key, with who let it in.
+import { timeText } from '../bytes/text.ts';
 import { writeCsv } from '../bytes/csv.ts';
 import type { AllowedEk } from '../controller/allow-list.ts';
 import type { SignedBatch } from '../release/batch.ts';
@@ -29,7 +30,7 @@ export function batchTable(batches: readonly TabledBatch[], entries: readonly Al
       signers.join(' '),
       certificate ?? '',
       batch.profiles.join(' '),
-      new Date(Math.min(batch.expires, 8.64e15)).toISOString(),
+      timeText(batch.expires),
       withdrawn ? 'yes' : 'no',
     ]),
   );

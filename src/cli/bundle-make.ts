@@ -1,4 +1,5 @@
 // `touchstone bundle make`: one file with everything that a device without a network needs for an upgrade.
+import { timeText } from '../bytes/text.ts';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -143,7 +144,7 @@ export async function makeBundle(device: string, options: BundleMakeOptions, com
       output.paint('green', `${cleanText(out)}: release ${made.release.slice(0, 12)} for slot ${made.slot}`),
       `  device   ${made.device}`,
       `  size     ${humanBytes(bytes)}`,
-      `  good     until ${new Date(made.notAfter).toISOString()}, and until a newer upgrade of this slot is taken`,
+      `  good     until ${timeText(made.notAfter)}, and until a newer upgrade of this slot is taken`,
       '',
       `Next, on the device: ${cleanText(next)}`,
       'The receipt counts as long as nothing newer of the device has reached this controller.',

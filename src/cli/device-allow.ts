@@ -1,4 +1,5 @@
 // `touchstone device allow`: endorsement keys that are let in before their devices come, one by one or as a factory's list.
+import { dayText } from '../bytes/text.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Expected } from '../controller/admission-office.ts';
@@ -94,7 +95,7 @@ async function exportAll({ entries, batches }: Expected, file: string, state: st
 }
 
 function batchLine(output: Output, { id, count, profiles, expires, withdrawn, faults }: BatchView): string {
-  const end = new Date(Math.min(expires, 8.64e15)).toISOString().slice(0, 10);
+  const end = dayText(expires);
   const why = withdrawn ? 'taken back' : faults.map(({ rule, found }) => `${rule}: ${cleanText(found)}`).join('; ');
   const state = why === '' ? output.paint('green', `until ${end}`) : output.paint('red', why);
   return `batch ${id}  ${count} keys as ${profiles.join(' or ')}  ${state}`;

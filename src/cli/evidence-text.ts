@@ -1,5 +1,5 @@
 // An evidence message line by line for a person: what each part says, and what holds the parts together.
-import { shortHex, toHex } from '../bytes/text.ts';
+import { shortHex, timeText, toHex } from '../bytes/text.ts';
 import type { EngineEvent, SlotEvent } from '../cel/events.ts';
 import type { Claims } from '../evidence/claims.ts';
 import type { Challenge } from '../protocol/messages.ts';
@@ -17,7 +17,6 @@ import type {
 import { cleanText, table } from './output.ts';
 
 const epochText = (epoch: Epoch): string => `reset ${epoch.resetCount}, restart ${epoch.restartCount}`;
-const timeText = (ms: number): string => (ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`);
 const listText = (items: readonly (string | number)[]): string => items.join(', ') || 'none';
 const hexOrNone = (bytes: Uint8Array | null): string => (bytes === null ? 'none' : shortHex(bytes));
 

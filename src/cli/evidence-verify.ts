@@ -1,4 +1,5 @@
 // `touchstone evidence verify RECORD`: judges again, without a network, what a controller once accepted.
+import { timeText } from '../bytes/text.ts';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,7 +35,7 @@ function text(output: Output, file: string, { findings, record, result, verdict 
     return [output.paint('red', `${cleanText(file)}: worth nothing`), ...findingLines(output, findings)].join('\n');
   }
   const colour = result.status === 'affirming' ? 'green' : result.status === 'warning' ? 'yellow' : 'red';
-  const when = new Date(record.now).toISOString();
+  const when = timeText(record.now);
   return [
     `device ${record.deviceId}: ${output.paint(colour, result.status)}, ${result.assurance}, appraised ${when}`,
     `Appraised again here from the recorded evidence, with the same verdict byte for byte${record.aside ? '; an operator had set the device aside' : ''}.`,

@@ -1,4 +1,5 @@
 // A root statement as people and scripts see it: who may what, until when, and what is still to be signed.
+import { dayText } from '../bytes/text.ts';
 import type { RootProposal, SideSigned } from '../release/root-change.ts';
 import { rolesOf } from '../release/root-change.ts';
 import { keysOf } from '../release/root-keys.ts';
@@ -48,8 +49,6 @@ export function rootDocument(root: RootStatement, now: number): { readonly [name
   };
 }
 
-const day = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).toISOString().slice(0, 10));
-
 /** A heading and a line for each key. */
 export function rootLines(output: Output, root: RootStatement): string[] {
   const ids = [...new Set([...keysOf(root), ...root.revoked].map((one) => one.id))];
@@ -61,7 +60,7 @@ export function rootLines(output: Output, root: RootStatement): string[] {
   });
   const { threshold, keys } = rootSigners(root);
   return [
-    `root statement ${root.version} of fleet ${root.fleetId}, from ${day(root.issuedAt)} until ${day(root.expires)}`,
+    `root statement ${root.version} of fleet ${root.fleetId}, from ${dayText(root.issuedAt)} until ${dayText(root.expires)}`,
     `  ${threshold} of ${keys.length} root keys decide together`,
     ...(root.releaseThresholds ?? []).map(
       (one) => `  a release of ${cleanText(one.modelId)} needs ${one.threshold} publishers`,
@@ -103,7 +102,7 @@ export function proposalLines(output: Output, { before, root, byBefore, byItself
     .map(({ id, was, is }) => `  ${id}: ${cleanText(was)} → ${cleanText(is)}`);
   const number = (one: RootStatement): string => JSON.stringify([one.root.threshold, one.releaseThresholds ?? []]);
   return [
-    `root statement ${root.version} after ${before.version}, until ${day(root.expires)}`,
+    `root statement ${root.version} after ${before.version}, until ${dayText(root.expires)}`,
     ...changed,
     ...(number(before) === number(root)
       ? []

@@ -1,4 +1,5 @@
 // The fleet's half of `touchstone release`: take releases in, list what is there.
+import { dayText } from '../bytes/text.ts';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -107,8 +108,8 @@ function standing({ opened, withdrawnBy }: ListedRelease, now: number): string {
   if (!opened.ok) return `refused: ${[...new Set(opened.findings.map((one) => one.rule))].join(', ')}`;
   const { notBefore, notAfter } = opened.release.passport;
   if (withdrawnBy !== null) return `withdrawn by ${withdrawnBy.slice(0, 12)}…`;
-  if (notAfter !== null && notAfter < now) return `expired ${new Date(notAfter).toISOString().slice(0, 10)}`;
-  if (notBefore !== null && notBefore > now) return `from ${new Date(notBefore).toISOString().slice(0, 10)}`;
+  if (notAfter !== null && notAfter < now) return `expired ${dayText(notAfter)}`;
+  if (notBefore !== null && notBefore > now) return `from ${dayText(notBefore)}`;
   return 'usable';
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { access, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { toHex } from '../bytes/text.ts';
+import { timeText, toHex } from '../bytes/text.ts';
 import { EkTrustFolder } from '../controller/ek-trust.ts';
 import { checkLine } from '../controller/line-check.ts';
 import type { PlacedEntry, PlacedFault } from '../controller/line-check.ts';
@@ -143,7 +143,7 @@ export async function signLine(names: readonly string[], options: StationSignOpt
         ...(without > 0
           ? [output.paint('yellow', `  ${without} of them without a vendor's certificate that counts`)]
           : []),
-        `  they may enrol as ${batch.profiles.join(' or ')} until ${new Date(batch.expires).toISOString()}`,
+        `  they may enrol as ${batch.profiles.join(' or ')} until ${timeText(batch.expires)}`,
         '',
         `Next: touchstone device allow --import ${cleanText(out)} --state CONTROLLER_STATE`,
       ].join('\n'),
@@ -178,7 +178,7 @@ export async function showBatch(file: string, options: ShowOptions, command: Com
         batch === null
           ? []
           : [
-              `  batch ${batch.id}: ${batch.count} devices as ${batch.profiles.join(' or ')}, until ${new Date(batch.expires).toISOString()}`,
+              `  batch ${batch.id}: ${batch.count} devices as ${batch.profiles.join(' or ')}, until ${timeText(batch.expires)}`,
               `  signed by ${signers.join(', ')}`,
             ];
       return [`${cleanText(file)}: ${verdict}`, ...what, ...findingLines(output, findings)].join('\n');

@@ -1,4 +1,5 @@
 // May this signed release go into this slot of this device now? An ordered list of named checks, all of them always asked.
+import { timeText } from '../bytes/text.ts';
 import type { Profile, SlotProfile } from '../profile/profile.ts';
 import type { ReleaseFault } from '../release/judgement.ts';
 import { DEFAULT_IGNORES } from '../release/model-files.ts';
@@ -24,8 +25,6 @@ export interface Candidate {
   /** Release id → who withdrew it, as far as this device knows. */
   readonly withdrawn: ReadonlyMap<string, string>;
 }
-
-const date = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).toISOString());
 
 /** What every OMS signer leaves out; the folder of a release holds none of it, and nothing in it goes unread. */
 const USUAL_IGNORES: ReadonlySet<string> = new Set([...DEFAULT_IGNORES, 'model.sig']);
@@ -84,17 +83,20 @@ export const ADMISSION_CHECKS: readonly Check<Candidate>[] = [
   check('release-not-yet-valid', ({ release, now }) => {
     const { notBefore } = release.passport;
     if (notBefore === null || now >= notBefore) return null;
-    return { expected: `${date(notBefore)} or later`, found: `${date(now)} by the device’s time` };
+    return { expected: `${timeText(notBefore)} or later`, found: `${timeText(now)} by the device’s time` };
   }),
   check('release-expired', ({ release, now }) => {
     const { notAfter } = release.passport;
     if (notAfter === null || now <= notAfter) return null;
-    return { expected: `${date(notAfter)} or earlier`, found: `${date(now)} by the device’s time` };
+    return { expected: `${timeText(notAfter)} or earlier`, found: `${timeText(now)} by the device’s time` };
   }),
   check('root-expired', ({ trust, now }) =>
     now <= trust.root.expires
       ? null
-      : { expected: `a root statement good beyond ${date(now)}`, found: `one until ${date(trust.root.expires)}` },
+      : {
+          expected: `a root statement good beyond ${timeText(now)}`,
+          found: `one until ${timeText(trust.root.expires)}`,
+        },
   ),
   check('release-ignore-paths', ({ release }) => {
     const paths = release.statement.serialization.ignore_paths ?? [];

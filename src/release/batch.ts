@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { parseJsonStrict } from '../bytes/json-strict.ts';
 import { hexString, name, parseShape, text, uint, v } from '../bytes/shape.ts';
 import type { Shape } from '../bytes/shape.ts';
-import { toUtf8 } from '../bytes/text.ts';
+import { timeText, toUtf8 } from '../bytes/text.ts';
 import { parseDsse, signDsse, verifyDsse } from '../crypto/dsse.ts';
 import { WireError } from '../errors.ts';
 import type { BatchRuleId } from '../rules/batch-rules.ts';
@@ -113,8 +113,6 @@ export interface BatchCheck {
 
 type Station = NonNullable<RootStatement['stations']>[number];
 
-const iso = (ms: number): string => (ms > 8.64e15 ? `${ms} ms` : new Date(ms).toISOString());
-
 /** Stations that signed it and are not revoked. */
 function goodSigners({ root, signers }: BatchFacts): readonly Station[] {
   const revoked = new Set(root.revoked.map((one) => one.id));
@@ -152,7 +150,7 @@ export const BATCH_CHECKS: readonly BatchCheck[] = [
   {
     rule: 'batch-expired',
     judge: ({ batch: { expires }, now }) =>
-      now <= expires ? null : { expected: `${iso(now)} or later as its end`, found: iso(expires) },
+      now <= expires ? null : { expected: `${timeText(now)} or later as its end`, found: timeText(expires) },
   },
   {
     // A stolen station key of the camera line lets no gateway in.

@@ -5,6 +5,7 @@ export function unplanned(
   { plannedChanges }: { readonly plannedChanges?: readonly string[] },
   { pccpChangeId }: { readonly pccpChangeId?: string },
 ): { readonly expected: string; readonly found: string } | null {
-  if (plannedChanges === undefined || (pccpChangeId !== undefined && plannedChanges.includes(pccpChangeId))) return null;
+  if (plannedChanges === undefined || (pccpChangeId !== undefined && plannedChanges.includes(pccpChangeId)))
+    return null;
   return { expected: `planned change ${plannedChanges.join(' or ')}`, found: pccpChangeId ?? 'none named' };
 }

@@ -3,10 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   compareUtf8,
+  dayText,
   fromBase64,
   fromHex,
   fromUtf8,
   shortHex,
+  timeText,
   toBase32,
   toBase64,
   toHex,
@@ -68,4 +70,13 @@ describe('UTF-8', () => {
     expect(texts.toSorted()).toEqual(['a', '\u{10000}', '\uffee']);
     expect(compareUtf8('a', 'a')).toBe(0);
   });
+});
+
+test.each([
+  [0, '1970-01-01T00:00:00.000Z', '1970-01-01'],
+  [8.64e15, '+275760-09-13T00:00:00.000Z', '+275760-09-13'],
+  [8.64e15 + 1, '8640000000000001 ms', '8640000000000001 ms'],
+  [Number.MAX_SAFE_INTEGER, '9007199254740991 ms', '9007199254740991 ms'],
+])('the time %d is %s for people', (ms, time, day) => {
+  expect([timeText(ms), dayText(ms)]).toEqual([time, day]);
 });

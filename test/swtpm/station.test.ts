@@ -2,6 +2,9 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/bytes/text.ts';
+import { importPrivateKey } from '../../src/crypto/ecdsa.ts';
+import { signBatch } from '../../src/release/batch.ts';
+import type { EkBatch } from '../../src/release/batch.ts';
 import { quickly, quicklyJson, Scratch, touchstone } from '../support/binary.ts';
 import { makeTestFleet } from '../support/fleet.ts';
 import type { TestFleet } from '../support/fleet.ts';
@@ -86,6 +89,17 @@ describe('a station', () => {
     });
     // Never over another.
     expect((await quickly(sign(at('swtpm.json'), '--uncertified', '--profile', 'test-edge'))).code).toBe(3);
+  });
+
+  test('shows a batch whose end no calendar holds, as text and as a table', async () => {
+    const { document } = await quicklyJson(['station', 'show', at('swtpm.json'), '--fleet', fleet.deviceDir]);
+    const { batch } = document as unknown as { batch: EkBatch };
+    const key = importPrivateKey(await readFile(at('keys/station.key.pem'), 'utf8'));
+    await writeFile(at('endless.json'), signBatch({ ...batch, expires: Number.MAX_SAFE_INTEGER }, key));
+    const table = ['--csv', at('endless.csv')];
+    const shown = await quickly(['station', 'show', at('endless.json'), '--fleet', fleet.deviceDir, ...table]);
+    expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining(`until ${Number.MAX_SAFE_INTEGER} ms`)]);
+    expect(await readFile(at('endless.csv'), 'utf8')).toContain(`,${Number.MAX_SAFE_INTEGER} ms,`);
   });
 });
 
