@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { firstRecord, LOG_PART_BYTES, makeEvidence } from '../../src/agent/evidence-maker.ts';
-import type { DeviceClaims } from '../../src/agent/evidence-maker.ts';
 import { lastEvents } from '../../src/agent/log-reader.ts';
 import { decodeLog, encodeRecord, makeRecord } from '../../src/cel/record.ts';
 import type { LogEvent, SlotEvent } from '../../src/cel/events.ts';
@@ -13,6 +12,7 @@ import type { Report } from '../../src/evidence/claims.ts';
 import { decodeClaims } from '../../src/evidence/claims-codec.ts';
 import { decodeEvidence, decodeLogPart } from '../../src/protocol/codec.ts';
 import type { Challenge } from '../../src/protocol/messages.ts';
+import { deviceClaims as claims } from './device-claims.ts';
 
 const epoch = { resetCount: 4, restartCount: 1 };
 const challenge: Challenge = {
@@ -28,18 +28,6 @@ const challenge: Challenge = {
   afterSeq: 2,
   policyDigest: Buffer.alloc(32, 3),
   kid: 'k',
-};
-const claims: DeviceClaims = {
-  fleetId: Buffer.alloc(16, 1),
-  deviceId: 'device',
-  session: Buffer.alloc(16, 9),
-  agentVersion: '1',
-  profile: 'p',
-  profileDigest: Buffer.alloc(32, 4),
-  lastSeq: 0,
-  slots: [],
-  now: 0,
-  measuredAgo: 0,
 };
 const slotEvent = (slot: string, fill: number, differing: SlotEvent['differing'] = []): SlotEvent => ({
   v: 1,

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BootPcrs } from '../../src/agent/boot-pcrs.ts';
 import { makeEvidence } from '../../src/agent/evidence-maker.ts';
-import type { DeviceClaims, MadeEvidence } from '../../src/agent/evidence-maker.ts';
+import type { MadeEvidence } from '../../src/agent/evidence-maker.ts';
 import { decodeClaims } from '../../src/evidence/claims-codec.ts';
 import type { EventRecorder } from '../../src/measure/recorder.ts';
 import { decodeEvidence } from '../../src/protocol/codec.ts';
@@ -10,19 +10,8 @@ import type { Challenge } from '../../src/protocol/messages.ts';
 import { FakeTpm } from '../fakes/fake-tpm.ts';
 import { MemoryJournal } from '../fakes/memory-journal.ts';
 import { openRecorder, PCR, slotEvent } from '../measure/device.ts';
+import { deviceClaims as claims } from './device-claims.ts';
 
-const claims: DeviceClaims = {
-  fleetId: Buffer.alloc(16, 1),
-  deviceId: 'device',
-  session: Buffer.alloc(16, 9),
-  agentVersion: '1',
-  profile: 'p',
-  profileDigest: Buffer.alloc(32, 4),
-  lastSeq: 0,
-  slots: [],
-  now: 0,
-  measuredAgo: 0,
-};
 const WITH_EVENTS = [0, 7, PCR];
 
 function challengeFor(pcrs: readonly number[]): Challenge {

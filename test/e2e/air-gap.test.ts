@@ -1,14 +1,15 @@
 // A device whose broker is gone: an upgrade is carried to it, its proof is carried back, and the controller's word there again.
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
-import { SLOT, Theatre } from '../../src/demo/theatre.ts';
+import { SLOT } from '../../src/demo/theatre.ts';
+import type { Theatre } from '../../src/demo/theatre.ts';
 import { holdsRelease } from '../../src/testing/device-words.ts';
-import { Stage } from '../../src/testing/stage.ts';
+import type { Stage } from '../../src/testing/stage.ts';
 import type { Ran } from '../../src/testing/stage.ts';
-
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+import { changeProfile, enrolledTheatre } from '../support/enrolled-theatre.ts';
+import type { EnrolledTheatre } from '../support/enrolled-theatre.ts';
 
 let stage: Stage;
 let theatre: Theatre;
@@ -51,25 +52,17 @@ async function holds(id: string): Promise<void> {
   expect({ holds: holdsRelease(device, SLOT, id), slots: device.slots }).toMatchObject({ holds: true });
 }
 
-async function profileWith(change: object): Promise<void> {
-  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as { slots: object[] };
-  const slots = profile.slots.map((slot) => ({ ...slot, ...change }));
-  const text = JSON.stringify({ ...profile, slots, leaseSeconds: 900 });
-  await writeFile(theatre.profile, text);
-  await writeFile(stage.path('fleet', 'controller', 'profiles', 'demo.json'), text);
+async function profileWith(made: EnrolledTheatre, change: object): Promise<void> {
+  await changeProfile(made, (profile) => ({
+    ...profile,
+    slots: profile.slots.map((slot) => ({ ...slot, ...change })),
+    leaseSeconds: 900,
+  }));
 }
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await mkdir(stage.path('models'), { recursive: true });
+  ({ stage, theatre } = await enrolledTheatre(async (made) => profileWith(made, { commitAfterSeconds: 2 })));
   await mkdir(stage.path('stick'));
-  await theatre.makeFleet();
-  await profileWith({ commitAfterSeconds: 2 });
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
   const first = await release('first');
   await theatre.upgrade(first);
   await theatre.until('the first release', (device) => holdsRelease(device, SLOT, first));
@@ -167,7 +160,7 @@ describe('a device whose broker is gone', () => {
 
 test('a trial that only a result can end is ended by the one that is carried back', { timeout: 180_000 }, async () => {
   const from = theatre.controller.lines.length;
-  await profileWith({ commitAfterSeconds: 'never' });
+  await profileWith({ stage, theatre }, { commitAfterSeconds: 'never' });
   await theatre.controller.says(/reference values read/, { from });
   await theatre.agent.end('SIGTERM');
   await theatre.swtpm.end('SIGTERM');

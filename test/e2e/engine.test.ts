@@ -3,10 +3,10 @@ import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
-import { SLOT, Theatre } from '../../src/demo/theatre.ts';
-import { Stage } from '../../src/testing/stage.ts';
-
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+import { SLOT } from '../../src/demo/theatre.ts';
+import type { Theatre } from '../../src/demo/theatre.ts';
+import type { Stage } from '../../src/testing/stage.ts';
+import { changeProfile, enrolledTheatre } from '../support/enrolled-theatre.ts';
 
 let stage: Stage;
 let theatre: Theatre;
@@ -46,26 +46,22 @@ echo cache >"$TOUCHSTONE_ENGINE/timing/cache"
 }
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await mkdir(stage.path('models'), { recursive: true });
-  await mkdir(stage.path('runtime'));
-  for (const name of Object.keys(files) as (keyof typeof files)[]) files[name] = stage.path(name);
-  await writeCompiler('compiler 1');
-  await theatre.makeFleet();
-  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as { slots: object[] };
-  const slots = profile.slots.map((slot) => ({
-    ...slot,
-    engine: { command: [stage.path('runtime', 'compile')], seconds: 600 },
-    healthCommand: ['/bin/sh', '-c', `[ -s "$TOUCHSTONE_ENGINE/plan" ] && [ ! -e ${files.ill} ]`],
+  ({ stage, theatre } = await enrolledTheatre(async (made) => {
+    ({ stage } = made);
+    await mkdir(stage.path('runtime'));
+    for (const name of Object.keys(files) as (keyof typeof files)[]) files[name] = stage.path(name);
+    await writeCompiler('compiler 1');
+    const compiled = {
+      engine: { command: [stage.path('runtime', 'compile')], seconds: 600 },
+      healthCommand: ['/bin/sh', '-c', `[ -s "$TOUCHSTONE_ENGINE/plan" ] && [ ! -e ${files.ill} ]`],
+    };
+    await changeProfile(made, (profile) => ({
+      ...profile,
+      slots: profile.slots.map((slot) => ({ ...slot, ...compiled })),
+      runtime: stage.path('runtime'),
+      leaseSeconds: 900,
+    }));
   }));
-  const text = JSON.stringify({ ...profile, slots, runtime: stage.path('runtime'), leaseSeconds: 900 });
-  await writeFile(theatre.profile, text);
-  await writeFile(stage.path('fleet', 'controller', 'profiles', 'demo.json'), text);
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
 }, 120_000);
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();

@@ -2,22 +2,15 @@
 import { cp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Theatre } from '../../src/demo/theatre.ts';
-import { Stage } from '../../src/testing/stage.ts';
-
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+import type { Theatre } from '../../src/demo/theatre.ts';
+import type { Stage } from '../../src/testing/stage.ts';
+import { enrolledTheatre } from '../support/enrolled-theatre.ts';
 
 let stage: Stage;
 let theatre: Theatre;
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await theatre.makeFleet();
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
+  ({ stage, theatre } = await enrolledTheatre());
   await theatre.agent.says(/the fleet keeps the auth values of this TPM/);
 }, 120_000);
 afterAll(async () => {

@@ -14,6 +14,7 @@ import { withAuth } from '../../src/tpm/hierarchy-auth.ts';
 import { startSession } from '../../src/tpm/sessions/start.ts';
 import { openSocketTransport } from '../../src/tpm/transport/socket.ts';
 import { ownershipValues } from '../../src/agent/tpm-ownership.ts';
+import { changeProfile } from '../support/enrolled-theatre.ts';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const HARD = { timeout: 180_000 };
@@ -79,13 +80,11 @@ beforeAll(async () => {
   theatre = await Theatre.open(stage, main);
   await mkdir(stage.path('models'), { recursive: true });
   await theatre.makeFleet();
-  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as { slots: object[] };
-  const text = JSON.stringify({
+  await changeProfile({ stage, theatre }, (profile) => ({
     ...profile,
     floorMaxStep: 4,
     slots: profile.slots.map((slot) => ({ ...slot, floor: 2 })),
-  });
-  for (const file of [theatre.profile, stage.path('fleet/controller/profiles/demo.json')]) await writeFile(file, text);
+  }));
   await theatre.startBroker();
   await theatre.startController();
   await theatre.powerOn();

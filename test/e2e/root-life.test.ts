@@ -1,11 +1,11 @@
 // A publisher's key is stolen, on the real parts: what runs goes on and says so, nothing new of the key gets in, the next key's does.
-import { mkdir } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
-import { SLOT, Theatre } from '../../src/demo/theatre.ts';
-import { Stage } from '../../src/testing/stage.ts';
+import { SLOT } from '../../src/demo/theatre.ts';
+import type { Theatre } from '../../src/demo/theatre.ts';
+import type { Stage } from '../../src/testing/stage.ts';
+import { enrolledTheatre } from '../support/enrolled-theatre.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const HARD = { timeout: 180_000 };
 
 let stage: Stage;
@@ -28,14 +28,7 @@ async function signed(name: string, from: string, ...change: string[]): Promise<
 }
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await mkdir(stage.path('models'), { recursive: true });
-  await theatre.makeFleet();
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
+  ({ stage, theatre } = await enrolledTheatre());
 }, 120_000);
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();

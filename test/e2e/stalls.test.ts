@@ -1,12 +1,12 @@
 // A TPM that stands still for twenty seconds: the agent waits, loses nothing it has to say, and is not started again.
-import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
-import { Stage } from '../../src/testing/stage.ts';
-import { SLOT, Theatre } from '../../src/demo/theatre.ts';
+import type { Stage } from '../../src/testing/stage.ts';
+import { SLOT } from '../../src/demo/theatre.ts';
+import type { Theatre } from '../../src/demo/theatre.ts';
+import { enrolledTheatre } from '../support/enrolled-theatre.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const STANDSTILL_MS = 20_000;
 
 let stage: Stage;
@@ -24,14 +24,7 @@ async function release(name: string, version: string, role?: string): Promise<st
 }
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await mkdir(stage.path('models'), { recursive: true });
-  await theatre.makeFleet();
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
+  ({ stage, theatre } = await enrolledTheatre());
 });
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();

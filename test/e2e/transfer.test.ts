@@ -1,12 +1,13 @@
 // A release comes over the web to a whole device with a real TPM and broker, and its power is cut in the middle of it.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { makeModelFolder, writeWeights } from '../../src/demo/model-folder.ts';
-import { SLOT, Theatre } from '../../src/demo/theatre.ts';
-import { Stage } from '../../src/testing/stage.ts';
+import { SLOT } from '../../src/demo/theatre.ts';
+import type { Theatre } from '../../src/demo/theatre.ts';
+import type { Stage } from '../../src/testing/stage.ts';
 import { WebServer } from '../transfer/web-server.ts';
+import { changeProfile, enrolledTheatre } from '../support/enrolled-theatre.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const MIB = 1024 * 1024;
 const WEIGHTS = 'model/weights.bin';
 
@@ -14,18 +15,9 @@ let stage: Stage;
 let theatre: Theatre;
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await mkdir(stage.path('models'), { recursive: true });
-  await theatre.makeFleet();
-  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as object;
-  const text = JSON.stringify({ ...profile, transfer: { plainHttp: true } });
-  await writeFile(theatre.profile, text);
-  await writeFile(stage.path('fleet', 'controller', 'profiles', 'demo.json'), text);
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
+  ({ stage, theatre } = await enrolledTheatre(async (made) =>
+    changeProfile(made, (profile) => ({ ...profile, transfer: { plainHttp: true } })),
+  ));
 }, 120_000);
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();

@@ -1,13 +1,13 @@
 // Trials on a whole device with a real TPM and broker: each way in which one ends, and what runs on the device afterwards.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { makeModelFolder } from '../../src/demo/model-folder.ts';
-import { SLOT, Theatre } from '../../src/demo/theatre.ts';
-import { Stage } from '../../src/testing/stage.ts';
+import { SLOT } from '../../src/demo/theatre.ts';
+import type { Theatre } from '../../src/demo/theatre.ts';
+import type { Stage } from '../../src/testing/stage.ts';
 import type { Ran } from '../../src/testing/stage.ts';
-
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+import { changeProfile, enrolledTheatre } from '../support/enrolled-theatre.ts';
 
 let stage: Stage;
 let theatre: Theatre;
@@ -26,29 +26,23 @@ const put = async (path: string): Promise<void> => writeFile(path, '');
 const remove = async (path: string): Promise<void> => rm(path, { force: true });
 
 beforeAll(async () => {
-  stage = await Stage.open();
-  theatre = await Theatre.open(stage, main);
-  await mkdir(stage.path('models'), { recursive: true });
-  await theatre.makeFleet();
-  told.hold = stage.path('hold');
-  told.ill = stage.path('ill');
-  // The operator's check waits while there is a file `hold`, and then says no if there is a file `ill`.
-  const script = `while [ -e ${told.hold} ]; do sleep 0.05; done; [ ! -e ${told.ill} ] || { echo 'lens is dirty' >&2; exit 4; }`;
-  const profile = JSON.parse(await readFile(theatre.profile, 'utf8')) as { slots: object[] };
-  const slots = profile.slots.map((slot) => ({
-    ...slot,
-    healthCommand: ['/bin/sh', '-c', script],
-    healthSeconds: 600,
-    commitAfterSeconds: 3,
-    onFailure: 'last-good',
+  ({ stage, theatre } = await enrolledTheatre(async (made) => {
+    told.hold = made.stage.path('hold');
+    told.ill = made.stage.path('ill');
+    // The operator's check waits while there is a file `hold`, and then says no if there is a file `ill`.
+    const script = `while [ -e ${told.hold} ]; do sleep 0.05; done; [ ! -e ${told.ill} ] || { echo 'lens is dirty' >&2; exit 4; }`;
+    const check = {
+      healthCommand: ['/bin/sh', '-c', script],
+      healthSeconds: 600,
+      commitAfterSeconds: 3,
+      onFailure: 'last-good',
+    };
+    await changeProfile(made, (profile) => ({
+      ...profile,
+      slots: profile.slots.map((slot) => ({ ...slot, ...check })),
+      leaseSeconds: 900,
+    }));
   }));
-  const text = JSON.stringify({ ...profile, slots, leaseSeconds: 900 });
-  await writeFile(theatre.profile, text);
-  await writeFile(stage.path('fleet', 'controller', 'profiles', 'demo.json'), text);
-  await theatre.startBroker();
-  await theatre.startController();
-  await theatre.powerOn();
-  await theatre.enrol();
 }, 120_000);
 afterAll(async () => {
   await stage[Symbol.asyncDispose]();

@@ -93,7 +93,7 @@ describe('a station', () => {
 
   test('shows a batch whose end no calendar holds, as text and as a table', async () => {
     const { document } = await quicklyJson(['station', 'show', at('swtpm.json'), '--fleet', fleet.deviceDir]);
-    const { batch } = document as unknown as { batch: EkBatch };
+    const { batch } = document as { batch: EkBatch };
     const key = importPrivateKey(await readFile(at('keys/station.key.pem'), 'utf8'));
     await writeFile(at('endless.json'), signBatch({ ...batch, expires: Number.MAX_SAFE_INTEGER }, key));
     const table = ['--csv', at('endless.csv')];
