@@ -56,7 +56,8 @@ export function breakGlassCommand(): Command {
       'after',
       `
 Only where the profile names breakGlass for the slot, for at most its maxSeconds, and once until the controller vouches for the
-device again. A model that is altered, unsigned, below its version floor or not yet healthy stays stopped.
+device again. A model that is altered, unsigned, below its version floor or not yet healthy stays stopped. Root, the agent's own user
+and the group of the profile's breakGlassGid may ask.
 
 Example:
   touchstone break-glass triage --reason "emergency in theatre 2, link is down; Dr. Okafor"`,

@@ -30,10 +30,12 @@ export function stationCommand(): Command {
     .addHelpText(
       'after',
       `
-A table has the columns ek_public and certificate (DER in hex or base64), and may have serial and chain. A batch is permission, no
-proof: each device still proves at enrolment that it holds its TPM, and gets the tier that its certificate gives it then.
+A table has the columns ek_public (the key as the TPM gives it, TPMT_PUBLIC or TPM2B_PUBLIC) and certificate (DER), both in hex or
+base64, and may have serial and chain. A batch is permission, no proof: each device still proves at enrolment that it holds its TPM,
+and gets the tier that its certificate gives it then.
 
-Example:
+Example, after touchstone keygen made the key and touchstone fleet rotate --station-key station.pub.pem=cam-a named it:
+  mkdir line
   touchstone tpm info --json >line/cam-0017.json
   touchstone station sign line --profile cam-a --fleet fleet --key station.key.pem --ek-roots ek-roots --out batch-7.json
   touchstone device allow --import batch-7.json --state fleet/controller`,
