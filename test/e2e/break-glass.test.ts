@@ -86,21 +86,22 @@ test('the controller is told, in verdict and history', { timeout: 90_000 }, asyn
   expect(stdout).toMatch(/: break-glass.*goes on for 3600 s without the controller's word/);
 });
 
-test('it is broken once, and a power cut makes it not whole again', { timeout: 90_000 }, async () => {
-  await device.cutPower();
-  await device.powerOn();
-  await settled('break-glass');
-  // A software TPM may lose more of its clock in a cut than it says; what is counted for the cut makes up for the most of it.
-  expect((await status()).leaseLeft).toBeLessThan(3_600_000);
-  expect(JSON.parse((await breakGlass()).stdout)).toMatchObject({ broken: false, rule: 'glass-broken' });
-});
-
 test('it loads no model that was changed', { timeout: 90_000 }, async () => {
   const tampered = await device.tamper();
   await settled('stopped');
   expect(JSON.parse((await breakGlass()).stdout)).toMatchObject({ broken: false, rule: 'glass-model' });
   await tampered.restore();
   await settled('break-glass');
+});
+
+test('it is broken once, and a power cut makes it neither whole nor mended', { timeout: 90_000 }, async () => {
+  await device.cutPower();
+  await device.powerOn();
+  expect(JSON.parse((await breakGlass()).stdout)).toMatchObject({ broken: false, rule: 'glass-broken' });
+  // How much of its clock a software TPM lost is not known; if that is more than it may, the time of the glass is over.
+  const { use, leaseLeft } = await status();
+  expect(['break-glass', 'stopped']).toContain(use);
+  expect(leaseLeft ?? 0).toBeLessThan(3_600_000);
 });
 
 test('it ends when the controller vouches for the device again, and is then whole', { timeout: 90_000 }, async () => {
